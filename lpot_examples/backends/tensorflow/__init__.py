@@ -1,1 +1,1 @@
-"""TODO."""
+"""The TensorFlow backend: frozen graphs in, int8 frozen graphs out."""

@@ -1,0 +1,265 @@
+"""A frozen TensorFlow graph with named inputs and outputs, callable on a batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpot_examples.backends.tensorflow.runtime import import_tensorflow, session_config
+from lpot_examples.errors import DataError, ModelError, OutputError, nearest
+
+Array = NDArray[Any]
+Feed = Array | Mapping[str, Array]
+
+# Ops that take part in no computation a user could mean as an output.
+_NOT_OUTPUTS = frozenset({"Const", "Placeholder", "NoOp", "Assert", "PlaceholderWithDefault"})
+
+
+class TensorFlowModel:
+    """A frozen graph. ``model(batch)`` runs it; ``model.graph`` and ``model.graph_def`` give it.
+
+    Args:
+        graph_def: The frozen ``GraphDef``; not copied, and never changed here.
+        inputs: Names of the input nodes; found (every Placeholder) when empty.
+        outputs: Names of the output tensors; found (nodes nobody reads) when empty.
+        threads: Threads inside one op; None uses every core.
+        fast_start: See `runtime.session_config`.
+        source: Where the graph came from, for messages.
+
+    Raises:
+        ModelError: If the names do not fit the graph; the message lists the candidates.
+    """
+
+    def __init__(
+        self,
+        graph_def: Any,
+        *,
+        inputs: Sequence[str] = (),
+        outputs: Sequence[str] = (),
+        threads: int | None = None,
+        fast_start: bool = False,
+        source: str = "the model",
+    ) -> None:
+        self.graph_def = graph_def
+        self.source = source
+        self._config = (threads, fast_start)
+        ops = {node.name: node.op for node in graph_def.node}
+        self.input_names = tuple(map(_plain, inputs)) or find_inputs(graph_def)
+        self.output_names = tuple(map(_plain, outputs)) or find_outputs(graph_def)
+        _check_names(self.input_names, "input", ops, find_inputs(graph_def), source)
+        _check_names(self.output_names, "output", ops, find_outputs(graph_def), source)
+
+    @cached_property
+    def graph(self) -> Any:
+        """The graph as a ``tf.Graph``."""
+        tf = import_tensorflow()
+        graph = tf.Graph()
+        with graph.as_default():
+            try:
+                tf.import_graph_def(self.graph_def, name="")
+            except ValueError as error:
+                raise ModelError(
+                    f"TensorFlow {tf.__version__} cannot import {self.source}: "
+                    f"{_first_line(error)}. Freeze the model again with a version it accepts."
+                ) from error
+        return graph
+
+    @cached_property
+    def session(self) -> Any:
+        """The session used by calls; made at the first one."""
+        tf = import_tensorflow()
+        threads, fast_start = self._config
+        config = session_config(threads=threads, fast_start=fast_start)
+        return tf.compat.v1.Session(graph=self.graph, config=config)
+
+    def as_graph_def(self) -> Any:
+        """Return the ``GraphDef``, as ``tf.Graph.as_graph_def`` does."""
+        return self.graph_def
+
+    def run(self, outputs: Sequence[str], feed: Feed) -> list[Array]:
+        """Run the graph.
+
+        Args:
+            outputs: Tensor names; ``:0`` may be left out.
+            feed: One array for a model of one input, or arrays by input name.
+
+        Returns:
+            The arrays of the outputs, in order.
+
+        Raises:
+            DataError: If the arrays do not fit the model's inputs.
+        """
+        tf = import_tensorflow()
+        feed_dict = {_tensor(name): value for name, value in self._by_name(feed).items()}
+        try:
+            result: list[Array] = self.session.run([_tensor(name) for name in outputs], feed_dict)
+        except (ValueError, TypeError) as error:
+            raise DataError(self._feed_message(feed, error)) from error
+        except tf.errors.InvalidArgumentError as error:
+            raise DataError(self._feed_message(feed, error)) from error
+        return result
+
+    def __call__(self, batch: Feed) -> Any:
+        """Run the model on a batch.
+
+        Args:
+            batch: An array, or arrays by input name for several inputs.
+
+        Returns:
+            The output array, or a tuple in the order of ``output_names`` for several outputs.
+        """
+        results = self.run(self.output_names, batch)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the frozen graph, whole or not at all.
+
+        Args:
+            path: The ``.pb`` file; replaced if it exists.
+
+        Returns:
+            The path written.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
+        target = Path(path)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(self.graph_def.SerializeToString(deterministic=True))
+            temporary.replace(target)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise OutputError(
+                f"cannot write the model to {target}: {error.strerror}. "
+                "Choose a place that is writable and has room."
+            ) from error
+        return target
+
+    def input_spec(self, name: str) -> tuple[tuple[int | None, ...] | None, np.dtype[Any]]:
+        """Return the shape (None for a free dimension or rank) and dtype of an input."""
+        tensor = self.graph.get_tensor_by_name(_tensor(name))
+        rank = tensor.shape.rank
+        shape = None if rank is None else tuple(tensor.shape.as_list())
+        return shape, np.dtype(tensor.dtype.as_numpy_dtype)
+
+    def close(self) -> None:
+        """Release the session's memory; a later call opens a new one."""
+        if "session" in self.__dict__:
+            self.session.close()
+            del self.__dict__["session"]
+        self.__dict__.pop("graph", None)
+
+    def _by_name(self, feed: Feed) -> dict[str, Array]:
+        if isinstance(feed, Mapping):
+            arrays = {_plain(name): value for name, value in feed.items()}
+            if set(arrays) != set(self.input_names):
+                raise DataError(
+                    f"the model takes the inputs {', '.join(self.input_names)}; "
+                    f"the batch has {', '.join(arrays) or 'none'}."
+                )
+            return arrays
+        if len(self.input_names) == 1:
+            return {self.input_names[0]: feed}
+        if isinstance(feed, (tuple, list)) and len(feed) == len(self.input_names):
+            return dict(zip(self.input_names, feed, strict=True))
+        raise DataError(
+            f"the model takes {len(self.input_names)} inputs ({', '.join(self.input_names)}); "
+            "give a mapping from input name to array."
+        )
+
+    def _feed_message(self, feed: Feed, error: Exception) -> str:
+        parts = []
+        for name, value in self._by_name(feed).items():
+            shape, dtype = self.input_spec(name)
+            array = np.asarray(value)
+            parts.append(
+                f"the model's input '{name}' takes {dtype.name} {_shape_text(shape)} and got "
+                f"{array.dtype.name} {_shape_text(array.shape)}"
+            )
+        return "; ".join(parts) + f". TensorFlow says: {_first_line(error)}"
+
+
+def load_model(
+    path: str | Path,
+    *,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    threads: int | None = None,
+    fast_start: bool = False,
+) -> TensorFlowModel:
+    """Read a frozen ``.pb`` file.
+
+    Args:
+        path: The file.
+        inputs: Input names; found when empty.
+        outputs: Output names; found when empty.
+        threads: Threads inside one op; None uses every core.
+        fast_start: See `runtime.session_config`.
+
+    Raises:
+        ModelError: If the file is missing, is no frozen graph, or lacks the names.
+    """
+    from lpot_examples.backends.tensorflow.graphdef import read_graph_def
+
+    return TensorFlowModel(
+        read_graph_def(Path(path)),
+        inputs=inputs,
+        outputs=outputs,
+        threads=threads,
+        fast_start=fast_start,
+        source=str(path),
+    )
+
+
+def find_inputs(graph_def: Any) -> tuple[str, ...]:
+    """Return the names of the Placeholders, in the graph's order."""
+    return tuple(node.name for node in graph_def.node if node.op == "Placeholder")
+
+
+def find_outputs(graph_def: Any) -> tuple[str, ...]:
+    """Return the names of the nodes that compute something nobody reads, in order."""
+    read = {_plain(name.lstrip("^")) for node in graph_def.node for name in node.input}
+    return tuple(
+        node.name
+        for node in graph_def.node
+        if node.name not in read and node.op not in _NOT_OUTPUTS
+    )
+
+
+def _check_names(
+    names: Sequence[str], kind: str, ops: Mapping[str, str], found: Sequence[str], source: str
+) -> None:
+    missing = [name for name in names if name.split(":")[0] not in ops]
+    if not missing and names:
+        return
+    candidates = ", ".join(found[:12]) or "none"
+    what = f"{kind} '{missing[0]}'" if missing else f"an {kind}"
+    hint = nearest(missing[0], ops) if missing else ""
+    raise ModelError(f"{source} has no node for {what}.{hint} Candidates: {candidates}.")
+
+
+def _plain(name: str) -> str:
+    name = name.strip()
+    return name[:-2] if name.endswith(":0") else name
+
+
+def _tensor(name: str) -> str:
+    return name if ":" in name else f"{name}:0"
+
+
+def _shape_text(shape: Sequence[int | None] | None) -> str:
+    return "of any shape" if shape is None else str(["?" if d is None else d for d in shape])
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    useful = [line for line in lines if not line.startswith(("Graph execution", "Detected at"))]
+    return (useful or lines or [type(error).__name__])[0].rstrip(".")
