@@ -1,1 +1,1 @@
-"""TODO."""
+"""Latency of models: measured in fresh, pinned processes, interleaved round by round."""

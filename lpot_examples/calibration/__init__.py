@@ -1,1 +1,1 @@
-"""TODO."""
+"""Calibration: one streaming pass collects every statistic, all range algorithms read from it."""

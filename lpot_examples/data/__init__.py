@@ -1,1 +1,1 @@
-"""TODO."""
+"""Datasets, image transforms and batch loaders shared by the topologies."""

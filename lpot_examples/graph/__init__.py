@@ -1,1 +1,6 @@
-"""TODO."""
+"""The backend-neutral description of a network: what may be quantized, and a choice made for it."""
+
+from lpot_examples.graph.config import TuningConfig
+from lpot_examples.graph.op_graph import Group, Op, OpGraph, Precision
+
+__all__ = ["Group", "Op", "OpGraph", "Precision", "TuningConfig"]

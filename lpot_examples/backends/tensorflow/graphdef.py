@@ -90,7 +90,7 @@ class Graph:
         copy = graph_pb2.GraphDef()
         copy.CopyFrom(graph_def)
         self._library = copy.library
-        self._versions = copy.versions
+        self.versions = copy.versions
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         self.nodes: dict[str, Any] = {node.name: node for node in copy.node}
@@ -107,6 +107,11 @@ class Graph:
     def output_nodes(self) -> set[str]:
         """Names of the nodes that make the outputs."""
         return {split_name(name)[0] for name in self.outputs}
+
+    @property
+    def function_names(self) -> set[str]:
+        """Names of the functions in the graph's library."""
+        return {function.signature.name for function in self._library.function}
 
     def readers(self, name: str) -> list[Any]:
         """Return the nodes that read any output of a node, control inputs included, by name."""
@@ -239,7 +244,7 @@ class Graph:
 
         graph_def = graph_pb2.GraphDef()
         graph_def.library.CopyFrom(self._library)
-        graph_def.versions.CopyFrom(self._versions)
+        graph_def.versions.CopyFrom(self.versions)
         graph_def.node.extend(self.nodes.values())
         return graph_def
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Metrics: functions from predictions and labels to scores."""

@@ -1,0 +1,74 @@
+"""What a benchmark found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lpot_examples.benchmark.interleaved import Noise
+from lpot_examples.benchmark.stats import LatencyStats, Speedup, paired_speedup
+from lpot_examples.host import HostInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkReport:
+    """The latencies of models timed in the same rounds.
+
+    Attributes:
+        latency: Statistics by model name; the first is the baseline of the speed-ups.
+        models: Path of each model file by the same names.
+        noise: What other processes did meanwhile.
+        host: The machine, as the workers saw it.
+        cores: Ids of the CPUs of each instance.
+        batch_size: Samples in a batch.
+        seconds: Wall time of the whole benchmark, start of the workers included.
+        versions: Library versions by name.
+    """
+
+    latency: Mapping[str, LatencyStats]
+    models: Mapping[str, str]
+    noise: Noise
+    host: HostInfo
+    cores: tuple[tuple[int, ...], ...]
+    batch_size: int
+    seconds: float
+    versions: Mapping[str, str]
+
+    @property
+    def baseline(self) -> str:
+        """Name of the model that the others are compared with."""
+        return next(iter(self.latency))
+
+    @property
+    def threads(self) -> int:
+        """Threads, and cores, of each instance."""
+        return len(self.cores[0])
+
+    def speedup(self, name: str) -> Speedup:
+        """Return how many times as fast as the baseline a model is, paired by round."""
+        return paired_speedup(self.latency[self.baseline], self.latency[name])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the single timings as JSON values."""
+        models = {
+            name: {
+                "path": self.models[name],
+                "latency_ms": stats.to_dict(),
+                "speedup": self.speedup(name).to_dict(),
+            }
+            for name, stats in self.latency.items()
+        }
+        return {
+            "mode": "benchmark",
+            "batch_size": self.batch_size,
+            "instances": len(self.cores),
+            "cores_per_instance": self.threads,
+            "cores": [list(instance) for instance in self.cores],
+            "baseline": self.baseline,
+            "models": models,
+            "noise": self.noise.to_dict(),
+            "seconds": self.seconds,
+            "host": {**self.host.to_dict(), "threads": self.threads},
+            "versions": dict(self.versions),
+        }

@@ -1,0 +1,121 @@
+"""COCO mean average precision of a detection network over an annotated dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpot_examples.errors import EvaluationError
+from lpot_examples.evaluation.metrics.coco import CocoEvaluation, evaluate_coco
+from lpot_examples.evaluation.result import EvaluationResult
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detections:
+    """What a network found in one image.
+
+    Attributes:
+        boxes: [N, 4], corners (x1, y1, x2, y2) in pixels of the original image.
+        scores: [N], higher is more certain.
+        categories: integer [N], category ids of the annotations.
+    """
+
+    boxes: NDArray[Any]
+    scores: NDArray[Any]
+    categories: NDArray[Any]
+
+
+Decode = Callable[[Any, NDArray[np.int64]], Sequence[Detections]]
+"""``decode(output, sizes)``: a batch's output and its images' [n, 2] (width, height) in pixels."""
+
+
+class DetectionEvaluation:
+    """An ``eval_func`` that scores COCO mAP.
+
+    Args:
+        batches: Yields ``(inputs, image_ids)``, image ids integer [n]; iterated once per
+            evaluation.
+        ground_truth: The content of a COCO instances file; every image has width and height, and
+            all are evaluated.
+        decode: Turns the model's output for a batch into the `Detections` of each image. It
+            raises `EvaluationError` for an output of the wrong shape.
+
+    Attributes:
+        samples: How many images are evaluated.
+    """
+
+    def __init__(
+        self,
+        batches: Iterable[tuple[NDArray[Any], NDArray[Any]]],
+        *,
+        ground_truth: Mapping[str, Any],
+        decode: Decode,
+    ) -> None:
+        self.samples = len(ground_truth["images"])
+        self._batches = batches
+        self._truth = ground_truth
+        self._decode = decode
+        self._sizes = {row["id"]: (row["width"], row["height"]) for row in ground_truth["images"]}
+
+    def __call__(
+        self, model: Callable[[Any], Any], *, progress: Progress | None = None
+    ) -> EvaluationResult:
+        """Score ``model`` on all images; mAP, with the other COCO scores in the details.
+
+        Args:
+            model: Maps a batch to what ``decode`` takes.
+            progress: Called after each batch with the images done and their total.
+
+        Raises:
+            EvaluationError: If the model's output does not fit, or nothing is annotated.
+        """
+        scores = self.evaluate(model, progress=progress).scores
+        return EvaluationResult(
+            score=scores["mAP"], metric="mAP", samples=self.samples, details=scores
+        )
+
+    def evaluate(
+        self, model: Callable[[Any], Any], *, progress: Progress | None = None
+    ) -> CocoEvaluation:
+        """Score ``model`` as a call does, and keep what a bootstrap over images needs."""
+        results: list[dict[str, Any]] = []
+        done = 0
+        for inputs, image_ids in self._batches:
+            ids = [int(image_id) for image_id in image_ids]
+            sizes = np.asarray([self._sizes[one] for one in ids], dtype=np.int64)
+            found = self._decode(model(inputs), sizes)
+            if len(found) != len(ids):
+                raise EvaluationError(
+                    f"The model must answer for each of the {len(ids)} images of a batch; it "
+                    f"answered for {len(found)}. Use a model whose batch dimension is free."
+                )
+            for image_id, detections in zip(ids, found, strict=True):
+                results += coco_results(image_id, detections)
+            done += len(ids)
+            if progress is not None:
+                progress(done, self.samples)
+        return evaluate_coco(self._truth, results)
+
+
+def coco_results(image_id: int, detections: Detections) -> list[dict[str, Any]]:
+    """Write one image's detections as COCO results.
+
+    Detections that are not finite are left out, so that a candidate whose arithmetic broke scores
+    low instead of ending the tuning.
+    """
+    boxes = np.asarray(detections.boxes, dtype=np.float64).reshape(-1, 4)
+    scores = np.asarray(detections.scores, dtype=np.float64)
+    finite = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
+    corner, size = boxes[finite, :2], boxes[finite, 2:] - boxes[finite, :2]
+    rows = np.concatenate([corner, size], axis=1).tolist()
+    kinds = np.asarray(detections.categories)[finite].tolist()
+    return [
+        {"image_id": image_id, "category_id": kind, "bbox": row, "score": score}
+        for row, kind, score in zip(rows, kinds, scores[finite].tolist(), strict=True)
+    ]

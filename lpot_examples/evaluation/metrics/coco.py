@@ -1,0 +1,253 @@
+"""COCO mean average precision of boxes, scored by pycocotools and kept per image."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lpot_examples.errors import EvaluationError
+
+_MAX_DETECTIONS = 100
+_RECALLS = np.linspace(0.0, 1.0, 101)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CocoEvaluation:
+    """COCO scores with the matches they come from, so that images can be resampled.
+
+    The arrays hold every detection that counts, sorted by category, then by descending score.
+    T is the number of IoU thresholds (10), D the number of detections, K the number of
+    categories with objects in the evaluated images, I the number of evaluated images.
+
+    Attributes:
+        scores: ``mAP``, ``AP50``, ``AP75``, ``APs``, ``APm``, ``APl`` and ``AR100``, each in
+            [0, 1]; 0 where no object of that size exists.
+        image_ids: The evaluated images, ascending; ``resample`` takes indices into them.
+        true_positive: bool [T, D], the detection matched an object.
+        false_positive: bool [T, D]; neither is set where the detection matched a crowd.
+        image: int64 [D], the index of the detection's image.
+        starts: int64 [K + 1], where each category's detections begin and end.
+        objects: int64 [K, I], objects to find, crowds not counted.
+    """
+
+    scores: dict[str, float]
+    image_ids: tuple[int, ...]
+    true_positive: NDArray[np.bool_]
+    false_positive: NDArray[np.bool_]
+    image: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    objects: NDArray[np.int64]
+
+    def resample(self, image_indices: ArrayLike) -> float:
+        """Return the mAP of a selection of the evaluated images, as drawn by a bootstrap.
+
+        Args:
+            image_indices: int [any], indices into ``image_ids``; an image drawn several times
+                counts as often. Every index once, in any order, gives ``scores["mAP"]``.
+
+        Returns:
+            mAP in [0, 1], over the categories that have objects in the selection; 0 without any.
+
+        The formula is that of pycocotools' ``accumulate``: precision made monotonic from the
+        right, averaged over 101 recall levels, all IoU thresholds and categories. A precision is
+        read only where a true positive adds recall, so only those points are visited.
+        """
+        weight = np.bincount(np.asarray(image_indices), minlength=len(self.image_ids))
+        found = self.objects @ weight
+        drawn = weight[self.image]
+        rows, columns = np.nonzero(self.true_positive & (drawn > 0))
+        category = np.searchsorted(self.starts, columns, side="right") - 1
+        segment = rows * len(found) + category  # ascending: rows, then columns, ascend
+
+        hits = self._within(self.true_positive * drawn, rows, columns, category)
+        misses = self._within(self.false_positive * drawn, rows, columns, category)
+        precision = hits / (hits + misses)
+        # Lower segments lie higher, so the running maximum from the right restarts at each one.
+        lift = 2.0 * (segment.max(initial=0) - segment)
+        envelope = np.maximum.accumulate((precision + lift)[::-1])[::-1] - lift
+        levels = np.searchsorted(_RECALLS, hits / found[category], side="right")
+        first = np.diff(segment, prepend=-1) != 0
+        gained = levels - np.where(first, 0, np.roll(levels, 1))
+        average = float((envelope * gained).sum()) / (len(_RECALLS) * len(self.true_positive))
+        return average / max(int((found > 0).sum()), 1)
+
+    def _within(
+        self,
+        counts: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        category: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Sum ``counts`` [T, D] from the start of the category to each point, inclusive."""
+        total = np.zeros((counts.shape[0], counts.shape[1] + 1), dtype=np.int64)
+        np.cumsum(counts, axis=1, out=total[:, 1:])
+        sums: NDArray[np.int64] = total[rows, columns + 1] - total[rows, self.starts[category]]
+        return sums
+
+
+def coco_map(
+    ground_truth: Mapping[str, Any],
+    detections: Iterable[Mapping[str, Any]],
+    image_ids: Iterable[int] | None = None,
+) -> dict[str, float]:
+    """Score box detections; the ``scores`` of `evaluate_coco`, which see."""
+    return evaluate_coco(ground_truth, detections, image_ids).scores
+
+
+def evaluate_coco(
+    ground_truth: Mapping[str, Any],
+    detections: Iterable[Mapping[str, Any]],
+    image_ids: Iterable[int] | None = None,
+) -> CocoEvaluation:
+    """Score box detections with pycocotools, silently.
+
+    Args:
+        ground_truth: The content of a COCO ``instances_*.json``: ``images``, ``categories`` and
+            ``annotations`` with ``bbox`` as (x, y, width, height) in pixels. ``iscrowd``,
+            ``area``, ``id``, ``segmentation`` and ``info`` may be missing. Not changed.
+        detections: COCO results: ``image_id``, ``category_id``, ``bbox`` and ``score``. Not
+            changed.
+        image_ids: The evaluated images; all of the ground truth when None. Objects and
+            detections of other images do not count.
+
+    Raises:
+        EvaluationError: If no evaluated image has an object, or a detection names an image or a
+            category that the ground truth lacks.
+    """
+    results = [dict(detection) for detection in detections]
+    _check_known(ground_truth, results)
+    known = {int(image["id"]) for image in ground_truth["images"]}
+    images = sorted(known if image_ids is None else known.intersection(map(int, image_ids)))
+    truths = _truths(ground_truth, set(images))
+    # A category without objects has no average precision, so its detections change nothing.
+    categories = sorted({truth["category_id"] for truth in truths if not truth["iscrowd"]})
+    if not categories:
+        raise EvaluationError(
+            f"mAP needs at least one object in the evaluated images; the annotations hold none "
+            f"for these {len(images)}. Check that the annotations belong to the images."
+        )
+    results = [one for one in results if one["category_id"] in set(categories)]
+    for number, one in enumerate(results, start=1):
+        one.update(id=number, area=one["bbox"][2] * one["bbox"][3], iscrowd=0)
+    return _run(ground_truth, truths, results, images, categories)
+
+
+def _check_known(ground_truth: Mapping[str, Any], results: Sequence[dict[str, Any]]) -> None:
+    for key, table in (("image_id", "images"), ("category_id", "categories")):
+        unknown = {one[key] for one in results} - {row["id"] for row in ground_truth[table]}
+        if unknown:
+            raise EvaluationError(
+                f"Every detection's {key} must be among the {table} of the annotations; "
+                f"{min(unknown)} is not. Correct the decoding of the model's output."
+            )
+
+
+def _truths(ground_truth: Mapping[str, Any], images: set[int]) -> list[dict[str, Any]]:
+    """Copy the annotations of the images, renumbered from 1; pycocotools takes 0 for unmatched."""
+    rows = (row for row in ground_truth["annotations"] if row["image_id"] in images)
+    return [
+        {
+            "id": number,
+            "image_id": row["image_id"],
+            "category_id": row["category_id"],
+            "bbox": list(row["bbox"]),
+            "area": row["area"] if "area" in row else row["bbox"][2] * row["bbox"][3],
+            "iscrowd": int(row.get("iscrowd", 0)),
+        }
+        for number, row in enumerate(rows, start=1)
+    ]
+
+
+def _run(
+    ground_truth: Mapping[str, Any],
+    truths: list[dict[str, Any]],
+    results: list[dict[str, Any]],
+    images: list[int],
+    categories: list[int],
+) -> CocoEvaluation:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    shared = {"images": ground_truth["images"], "categories": ground_truth["categories"]}
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth_index, result_index = COCO(), COCO()
+        truth_index.dataset = {**shared, "annotations": truths}
+        result_index.dataset = {**shared, "annotations": results}
+        truth_index.createIndex()
+        result_index.createIndex()
+        run = COCOeval(truth_index, result_index, "bbox")
+        run.params.imgIds, run.params.catIds = images, categories
+        run.params.maxDets = [_MAX_DETECTIONS]  # AR1 and AR10 would only cost time
+        run.evaluate()
+        run.accumulate()
+    scores = _summary(run.eval["precision"][..., 0], run.eval["recall"][..., 0])
+    return _with_matches(run.evalImgs, scores, images, categories)
+
+
+def _summary(precision: NDArray[Any], recall: NDArray[Any]) -> dict[str, float]:
+    """Average as pycocotools' ``summarize`` does, from [T, R, K, A] and [T, K, A].
+
+    -1 marks what has no objects. T are the IoU thresholds 0.50:0.05:0.95, A the areas all, small,
+    medium and large.
+    """
+    parts = {
+        "mAP": precision[..., 0],
+        "AP50": precision[0, ..., 0],
+        "AP75": precision[5, ..., 0],
+        "APs": precision[..., 1],
+        "APm": precision[..., 2],
+        "APl": precision[..., 3],
+        "AR100": recall[..., 0],
+    }
+    defined = {name: part[part > -1] for name, part in parts.items()}
+    return {name: float(part.mean()) if part.size else 0.0 for name, part in defined.items()}
+
+
+def _with_matches(
+    matches: Sequence[Mapping[str, Any] | None],
+    scores: dict[str, float],
+    images: list[int],
+    categories: list[int],
+) -> CocoEvaluation:
+    """Flatten pycocotools' per-image results [K, area ranges, I], of which area 0 is "all"."""
+    areas = len(matches) // (len(categories) * len(images))
+    grid = np.empty(len(matches), dtype=object)
+    grid[:] = matches
+    cells = grid.reshape(len(categories), areas, len(images))[:, 0]
+    objects = np.zeros(cells.shape, dtype=np.int64)
+    columns: list[tuple[NDArray[Any], ...]] = []
+    for (category, image), cell in np.ndenumerate(cells):
+        if cell is None:
+            continue
+        objects[category, image] = np.count_nonzero(np.asarray(cell["gtIgnore"]) == 0)
+        count = len(cell["dtScores"])
+        matched, ignored = cell["dtMatches"] > 0, cell["dtIgnore"].astype(bool)
+        columns.append(
+            (
+                np.full(count, category),
+                np.full(count, image),
+                np.asarray(cell["dtScores"], dtype=np.float64),
+                (matched & ~ignored).T,
+                (~matched & ~ignored).T,
+            )
+        )
+    category, image, score, true, false = (
+        np.concatenate(part) for part in zip(*columns, strict=True)
+    )
+    order = np.lexsort((-score, category))  # stable: equal scores stay in image order
+    bounds = np.searchsorted(category[order], np.arange(len(categories) + 1))
+    return CocoEvaluation(
+        scores=scores,
+        image_ids=tuple(images),
+        true_positive=np.ascontiguousarray(true[order].T),
+        false_positive=np.ascontiguousarray(false[order].T),
+        image=image[order].astype(np.int64),
+        starts=bounds.astype(np.int64),
+        objects=objects,
+    )

@@ -1,0 +1,66 @@
+"""A tuning configuration: one choice of precision and calibration for every group."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningConfig:
+    """An immutable choice from which a backend makes a model.
+
+    Attributes:
+        fp32: Names of the quantizable groups that stay fp32.
+        activation_algorithm: How activation ranges are read from the statistics.
+        activation_overrides: Group name to algorithm, where it differs.
+        weight_algorithm: How weight scales are chosen: ``minmax`` or ``mse``.
+        per_tensor: Names of the groups whose weights share one scale.
+        weight_bits: Group name to weight bits, where the spec limits them below the ISA's choice.
+        samples: The calibration sampling size that the statistics come from; 0 means the largest.
+    """
+
+    fp32: frozenset[str] = frozenset()
+    activation_algorithm: str = "minmax"
+    activation_overrides: Mapping[str, str] = field(default_factory=dict)
+    weight_algorithm: str = "minmax"
+    per_tensor: frozenset[str] = frozenset()
+    weight_bits: Mapping[str, int] = field(default_factory=dict)
+    samples: int = 0
+
+    def algorithm(self, group: str | None) -> str:
+        """Return the activation algorithm for a group's tensors."""
+        if group is None:
+            return self.activation_algorithm
+        return self.activation_overrides.get(group, self.activation_algorithm)
+
+    def with_fp32(self, names: Iterable[str]) -> TuningConfig:
+        """Return the same choice with these groups in fp32 besides those that already are."""
+        return replace(self, fp32=self.fp32 | frozenset(names))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able form with a stable order."""
+        return {
+            "fp32": sorted(self.fp32),
+            "activation_algorithm": self.activation_algorithm,
+            "activation_overrides": dict(sorted(self.activation_overrides.items())),
+            "weight_algorithm": self.weight_algorithm,
+            "per_tensor": sorted(self.per_tensor),
+            "weight_bits": dict(sorted(self.weight_bits.items())),
+            "samples": self.samples,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TuningConfig:
+        """Undo `to_dict`."""
+        return cls(
+            **{**data, "fp32": frozenset(data["fp32"]), "per_tensor": frozenset(data["per_tensor"])}
+        )
+
+    def digest(self) -> str:
+        """Return a short stable hash that identifies the choice."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
