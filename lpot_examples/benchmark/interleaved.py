@@ -3,7 +3,7 @@
 A round gives every model one turn; the model that starts rotates. A turn is a short burst of
 calls. Its first call is run and thrown away, because the other models have just taken the caches.
 Rounds in which other processes took more than a tenth of the cores are noisy: more rounds are run
-in their place, and they are left out where enough quiet ones remain. Rounds are chosen by foreign
+in their place, and they are left out where six quiet ones remain. Rounds are chosen by foreign
 load alone, never by their latencies.
 """
 
@@ -159,19 +159,20 @@ def play_rounds(
 def select_rounds(rounds: Sequence[Round], schedule: Schedule) -> tuple[list[Round], Noise]:
     """Leave out noisy rounds.
 
-    The quiet rounds are kept if they are at least half of all; otherwise the quietest half is.
-    Never fewer than six are kept where there are six.
+    The quiet rounds are kept if there are six, or all there are; otherwise the quietest third,
+    and at least six.
     """
-    least = min(len(rounds), max(_MIN_ROUNDS, (len(rounds) + 1) // 2))
-    threshold = sorted(r.foreign or 0.0 for r in rounds)[least - 1]
-    limit = max(schedule.foreign_limit, threshold)
+    loads = sorted(r.foreign or 0.0 for r in rounds)
+    quiet = loads[min(_MIN_ROUNDS, len(loads)) - 1] <= schedule.foreign_limit
+    third = min(len(loads), max(_MIN_ROUNDS, len(loads) // 3))
+    limit = schedule.foreign_limit if quiet else loads[third - 1]
     kept = [r for r in rounds if (r.foreign or 0.0) <= limit]
     known = [r.foreign for r in kept if r.foreign is not None]
     return kept, Noise(
         rounds=len(rounds),
         kept=len(kept),
         foreign=statistics.median(known) if known else None,
-        quiet=threshold <= schedule.foreign_limit,
+        quiet=quiet,
     )
 
 

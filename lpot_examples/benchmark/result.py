@@ -21,6 +21,7 @@ class BenchmarkReport:
         noise: What other processes did meanwhile.
         host: The machine, as the workers saw it.
         cores: Ids of the CPUs of each instance.
+        threads: Threads inside one op, in each instance.
         batch_size: Samples in a batch.
         seconds: Wall time of the whole benchmark, start of the workers included.
         versions: Library versions by name.
@@ -31,6 +32,7 @@ class BenchmarkReport:
     noise: Noise
     host: HostInfo
     cores: tuple[tuple[int, ...], ...]
+    threads: int
     batch_size: int
     seconds: float
     versions: Mapping[str, str]
@@ -39,11 +41,6 @@ class BenchmarkReport:
     def baseline(self) -> str:
         """Name of the model that the others are compared with."""
         return next(iter(self.latency))
-
-    @property
-    def threads(self) -> int:
-        """Threads, and cores, of each instance."""
-        return len(self.cores[0])
 
     def speedup(self, name: str) -> Speedup:
         """Return how many times as fast as the baseline a model is, paired by round."""
@@ -55,7 +52,7 @@ class BenchmarkReport:
             name: {
                 "path": self.models[name],
                 "latency_ms": stats.to_dict(),
-                "speedup": self.speedup(name).to_dict(),
+                "speedup": None if name == self.baseline else self.speedup(name).to_dict(),
             }
             for name, stats in self.latency.items()
         }
@@ -63,7 +60,7 @@ class BenchmarkReport:
             "mode": "benchmark",
             "batch_size": self.batch_size,
             "instances": len(self.cores),
-            "cores_per_instance": self.threads,
+            "cores_per_instance": len(self.cores[0]),
             "cores": [list(instance) for instance in self.cores],
             "baseline": self.baseline,
             "models": models,

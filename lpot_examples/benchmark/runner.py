@@ -33,6 +33,7 @@ def benchmark(
     iterations: int | None = None,
     cores_per_instance: int | None = None,
     num_of_instance: int = 1,
+    threads: int | None = None,
     inputs: Sequence[str] = (),
     outputs: Sequence[str] = (),
     input_file: Path | None = None,
@@ -48,9 +49,9 @@ def benchmark(
         warmup: Calls of each model before anything is timed.
         iterations: Timed calls of each model in each instance, at least (rounded up to whole
             turns); by default as many as fit into 30 turns of 0.15 s.
-        cores_per_instance: Cores, and threads, of an instance; by default this process's cores
-            shared equally.
+        cores_per_instance: Cores of an instance; by default this process's cores shared equally.
         num_of_instance: Processes that run at the same time, on disjoint cores.
+        threads: Threads inside one op; by default one for each core of the instance.
         inputs: Input names; found when empty.
         outputs: Output names; found when empty.
         input_file: ``.npy`` or ``.npz`` with the batch; noise without it.
@@ -68,6 +69,7 @@ def benchmark(
         schedule=_schedule(warmup, iterations),
         batch_size=batch_size,
         cores=share_cores(num_of_instance, cores_per_instance),
+        threads=threads,
         inputs=inputs,
         outputs=outputs,
         input_file=input_file,
@@ -128,6 +130,7 @@ def run_benchmark(
     schedule: Schedule,
     batch_size: int,
     cores: Sequence[tuple[int, ...]],
+    threads: int | None = None,
     inputs: Sequence[str] = (),
     outputs: Sequence[str] = (),
     input_file: Path | None = None,
@@ -147,7 +150,7 @@ def run_benchmark(
         Job(
             models={name: str(path) for name, path in models.items()},
             cores=instance,
-            threads=len(instance),
+            threads=threads or len(instance),
             batch_size=batch_size,
             inputs=tuple(inputs),
             outputs=tuple(outputs),
@@ -167,6 +170,7 @@ def run_benchmark(
         noise=noise,
         host=host_info(),
         cores=tuple(cores),
+        threads=jobs[0].threads,
         batch_size=batch_size,
         seconds=time.monotonic() - started,
         versions=library_versions(),

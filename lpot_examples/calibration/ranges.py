@@ -69,17 +69,12 @@ def mse(histogram: Histogram) -> Range:
         return low, high
     fractions = np.linspace(1.0, 0.2, 81)
     if low >= 0 or high <= 0:
-        ends = [(low * f, high * f) for f in fractions]
-        return min(ends, key=lambda ends: _squared_error(histogram, *ends))
+        return _least_error(histogram, [(low * f, high * f) for f in fractions])
     best = (low, high)
     # Coordinate descent: the error is convex along each end, two sweeps suffice.
     for _ in range(2):
-        best = min(
-            ((low * f, best[1]) for f in fractions), key=lambda ends: _squared_error(histogram, *ends)
-        )
-        best = min(
-            ((best[0], high * f) for f in fractions), key=lambda ends: _squared_error(histogram, *ends)
-        )
+        best = _least_error(histogram, [(low * f, best[1]) for f in fractions])
+        best = _least_error(histogram, [(best[0], high * f) for f in fractions])
     return best
 
 
@@ -93,7 +88,11 @@ ALGORITHMS: dict[str, Callable[[Histogram], Range]] = {
 
 def _magnitudes(histogram: Histogram) -> Array:
     half = BINS // 2
-    return histogram.counts[half:] + histogram.counts[:half][::-1]
+    magnitudes = histogram.counts[half:] + histogram.counts[:half][::-1]
+    # Zeros (a ReLU makes half of all values zero) are exact at any threshold; left in, their spike
+    # outweighs every other difference between the distributions.
+    magnitudes[0] = min(magnitudes[0], magnitudes[1])
+    return magnitudes
 
 
 def _divergence(counts: Array, bins: int, levels: int) -> float:
@@ -113,6 +112,10 @@ def _divergence(counts: Array, bins: int, levels: int) -> float:
     total = expanded.sum()
     q = np.maximum(expanded[support] / total if total else expanded[support], 1e-12)
     return float(np.sum(p * np.log(p / q)))
+
+
+def _least_error(histogram: Histogram, candidates: list[Range]) -> Range:
+    return min(candidates, key=lambda ends: _squared_error(histogram, *ends))
 
 
 def _squared_error(histogram: Histogram, low: float, high: float) -> float:

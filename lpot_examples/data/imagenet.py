@@ -13,9 +13,10 @@ CALIBRATION_STRIDE = 5
 _PURPOSE = (
     "{topology} needs a folder with photographs and labels.txt, one line 'file index [name]' "
     "each, index 0-999 in the order of the sorted WordNet ids. Download the ILSVRC2012 validation "
-    "images from https://image-net.org (labels.txt is then val.txt of "
-    "http://dl.caffe.berkeleyvision.org/caffe_ilsvrc12.tar.gz) or a sample of one photograph per "
-    "class from https://github.com/EliSchwartz/imagenet-sample-images, and give the folder: "
+    "images from https://image-net.org (labels.txt is then the val.txt that "
+    "https://github.com/BVLC/caffe/blob/master/data/ilsvrc12/get_ilsvrc_aux.sh downloads) or one "
+    "photograph per class from https://github.com/EliSchwartz/imagenet-sample-images, and give the "
+    "folder: "
     "bash run_tuning.sh --topology={topology} --input_model={topology}.pb "
     "--dataset_location=imagenet/"
 )

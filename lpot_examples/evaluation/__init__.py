@@ -1,1 +1,1 @@
-"""TODO."""
+"""Evaluations of models: results, metrics and the scoring of whole datasets."""

@@ -85,11 +85,11 @@ def class_scores(output: object, samples: int, classes: int) -> NDArray[Any]:
     Raises:
         EvaluationError: If it is not one array of that shape.
     """
-    shape = list(output.shape) if isinstance(output, np.ndarray) else type(output).__name__
     if isinstance(output, np.ndarray):
-        sides = [side for side in output.shape[1:] if side != 1]
-        if len(output) == samples and sides == [side for side in [classes] if side != 1]:
+        sides = output.shape
+        if sides[:1] == (samples,) and max(sides[1:], default=1) == classes == np.prod(sides[1:]):
             return output.reshape(samples, classes)
+    shape = list(output.shape) if isinstance(output, np.ndarray) else type(output).__name__
     raise EvaluationError(
         f"The model must give one array of {classes} class scores per image, [{samples}, {classes}]"
         f" for this batch; it gave {shape}. Use a model of this topology, or name its output in "

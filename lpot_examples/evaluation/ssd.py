@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpot_examples.errors import EvaluationError
+from lpot_examples.evaluation.detection import Detections
 from lpot_examples.evaluation.nms import batched_nms
 
 VARIANCES = (0.1, 0.2)
@@ -61,79 +62,63 @@ def decode_boxes(offsets: Floats, anchors: Floats) -> Floats:
     return np.concatenate([centre - half, centre + half], axis=-1)
 
 
-def coco_detections(
-    class_logits: Floats,
-    box_offsets: Floats,
+def ssd_detections(
+    output: Any,
     anchors: Floats,
     *,
-    image_ids: Sequence[int],
+    classes: int,
     image_size: int,
     candidates: int = 200,
     score_threshold: float = 0.01,
     iou_threshold: float = 0.5,
-) -> list[dict[str, Any]]:
-    """Turn a detector's raw outputs into COCO results, at most 100 an image.
+) -> list[Detections]:
+    """Turn a detector's raw outputs for a batch into at most 100 detections per image.
 
     Args:
-        class_logits: float32 [batch, anchors, classes], before the sigmoid; class ``i`` becomes
-            category id ``i + 1``.
-        box_offsets: float32 [batch, anchors, 4].
+        output: The pair of class logits, float [batch, anchors, classes], before the sigmoid, and
+            box offsets, float [batch, anchors, 4].
         anchors: float32 [anchors, 4], as `square_anchors` returns them.
-        image_ids: One id per image of the batch.
+        classes: How many; class ``i`` becomes category id ``i + 1``.
         image_size: Boxes are clipped to [0, image_size] pixels.
         candidates: How many (anchor, class) pairs of an image enter the suppression.
         score_threshold: Pairs with a lower score are no detections, in [0, 1].
         iou_threshold: The overlap above which the weaker box of a class is dropped, in [0, 1].
 
     Raises:
-        EvaluationError: If the outputs' shapes do not fit the anchors.
+        EvaluationError: If the output is not such a pair.
     """
-    _check_shapes(class_logits, box_offsets, len(anchors))
-    batch, _, classes = class_logits.shape
-    flat = class_logits.reshape(batch, -1)
+    logits, offsets = _checked(output, len(anchors), classes)
+    flat = logits.reshape(len(logits), -1)
     # int8 networks give many equal logits; a stable order keeps their ranking reproducible.
     best = np.argsort(-flat, axis=1, kind="stable")[:, :candidates]
-    logits = np.take_along_axis(flat, best, axis=1).astype(np.float64)
-    scores = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
-    rows = best // classes
-    offsets = np.take_along_axis(box_offsets, rows[..., None], axis=1)
+    values = np.take_along_axis(flat, best, axis=1).astype(np.float64)
+    scores = 0.5 * (1 + np.tanh(0.5 * values))  # the sigmoid, without overflow
+    rows, categories = best // classes, best % classes + 1
+    offsets = np.take_along_axis(offsets, rows[..., None], axis=1)
     boxes = np.clip(decode_boxes(offsets, anchors[rows]), 0, image_size)
-    results: list[dict[str, Any]] = []
-    for i, image_id in enumerate(image_ids):
-        count = int(np.count_nonzero(scores[i] >= score_threshold))
-        kinds = best[i, :count] % classes
-        kept = batched_nms(
-            boxes[i, :count],
-            scores[i, :count],
-            kinds,
-            iou_threshold=iou_threshold,
-            max_detections=100,
-        )
-        results += _records(image_id, boxes[i, kept], scores[i, kept], kinds[kept])
-    return results
-
-
-def _records(
-    image_id: int, boxes: Floats, scores: NDArray[np.float64], kinds: NDArray[np.int64]
-) -> list[dict[str, Any]]:
-    sized = boxes.astype(np.float64)
-    sized[:, 2:] -= sized[:, :2]
-    rows = zip(sized.tolist(), scores.tolist(), kinds.tolist(), strict=True)
+    usable = (scores >= score_threshold) & np.isfinite(boxes).all(axis=-1)
     return [
-        {"image_id": image_id, "category_id": kind + 1, "bbox": box, "score": score}
-        for box, score, kind in rows
+        _image(boxes[i, keep], scores[i, keep], categories[i, keep], iou_threshold)
+        for i, keep in enumerate(usable)
     ]
 
 
-def _check_shapes(class_logits: Floats, box_offsets: Floats, anchors: int) -> None:
-    if (
-        class_logits.ndim != 3
-        or box_offsets.ndim != 3
-        or class_logits.shape[:2] != box_offsets.shape[:2]
-        or box_offsets.shape[1:] != (anchors, 4)
-    ):
+def _image(
+    boxes: Floats, scores: NDArray[np.float64], categories: NDArray[np.int64], threshold: float
+) -> Detections:
+    kept = batched_nms(boxes, scores, categories, iou_threshold=threshold, max_detections=100)
+    return Detections(boxes=boxes[kept], scores=scores[kept], categories=categories[kept])
+
+
+def _checked(output: Any, anchors: int, classes: int) -> tuple[Floats, Floats]:
+    arrays = output if isinstance(output, (tuple, list)) else (output,)
+    shapes = [list(np.shape(array)) for array in arrays]
+    wanted = [[anchors, classes], [anchors, 4]]
+    if [shape[1:] for shape in shapes] != wanted or shapes[0][0] != shapes[1][0]:
         raise EvaluationError(
-            f"The detector must return class logits [batch, {anchors}, classes] and box offsets "
-            f"[batch, {anchors}, 4], in this order; it returned {list(class_logits.shape)} and "
-            f"{list(box_offsets.shape)}. Check the output names of the spec."
+            f"The detector must give class logits [batch, {anchors}, {classes}] and box offsets "
+            f"[batch, {anchors}, 4], in this order; it gave {' and '.join(map(str, shapes))}. "
+            "Use a model of this topology, or correct the outputs in the yaml."
         )
+    logits, offsets = (np.asarray(array, dtype=np.float32) for array in arrays)
+    return logits, offsets

@@ -88,7 +88,7 @@ def read_document(path: Path) -> Document:
     if not isinstance(root, MappingNode):
         raise SpecError(
             f"A spec must be a mapping of keys to values; this file holds a "
-            f"{'list' if root.id == 'sequence' else 'single value'}. {MINIMUM}",
+            f"{'single value' if isinstance(root, ScalarNode) else 'list'}. {MINIMUM}",
             path=path,
             line=root.start_mark.line + 1,
         )
@@ -96,14 +96,15 @@ def read_document(path: Path) -> Document:
 
 
 def _read_text(path: Path) -> str:
-    if path.is_dir():
-        raise SpecError("A spec must be a yaml file; this is a directory.", path=path)
     try:
         raw = path.read_bytes()
+    except IsADirectoryError:
+        raise SpecError("A spec must be a yaml file; this is a directory.", path=path) from None
     except FileNotFoundError:
         raise SpecError("No such spec file. Check the path.", path=path) from None
-    except OSError as error:
-        raise SpecError(f"Cannot read the spec: {error.strerror}.", path=path) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", error)
+        raise SpecError(f"Cannot read the spec: {reason}.", path=path) from None
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -122,6 +123,7 @@ def _yaml() -> YAML:
 
 
 def _compose(text: str, path: Path) -> Node | None:
+    line: int | None = None
     try:
         return _yaml().compose(text)  # type: ignore[no-any-return]
     except ReaderError as error:
@@ -132,9 +134,9 @@ def _compose(text: str, path: Path) -> Node | None:
         line = mark.line + 1 if mark else None
         message = _explain(error)
     except YAMLError as error:
-        line, message = None, f"Not valid yaml: {error}."
+        message = f"Not valid yaml: {error}."
     except RecursionError:
-        line, message = None, "The yaml is nested too deeply to be a spec."
+        message = "The yaml is nested too deeply to be a spec."
     raise SpecError(message, path=path, line=line)
 
 
@@ -163,7 +165,7 @@ class _Builder:
     def _value(self, node: Node, path: KeyPath, parents: tuple[Node, ...]) -> Any:
         self.nodes += 1
         if self.nodes > MAX_NODES or any(node is parent for parent in parents):
-            raise self._error("An alias repeats its own content without end.", node)
+            raise self._error("The aliases here expand without end; write the content out.", node)
         if isinstance(node, ScalarNode):
             return self._scalar(node)
         if isinstance(node, MappingNode):
@@ -220,8 +222,11 @@ class _Builder:
                 return float(node.value.replace("_", ""))
             except ValueError:
                 return self.constructor.construct_yaml_float(node)
-        if kind in ("int", "bool"):
-            return getattr(self.constructor, f"construct_yaml_{kind}")(node)
+        if kind == "int":
+            return self.constructor.construct_yaml_int(node)
+        # Yaml 1.1 also reads a bare y or n as a boolean; LPOT's parser does not.
+        if kind == "bool" and len(node.value) > 1:
+            return self.constructor.construct_yaml_bool(node)
         return str(node.value)
 
     def _mark(self, path: KeyPath, key: Node, value: Node) -> None:

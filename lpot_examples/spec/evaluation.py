@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, PlainValidator, model_validator
 
 from lpot_examples.spec import names
 from lpot_examples.spec.fields import (
@@ -55,11 +55,11 @@ class Dataloader(Section):
     batch_size: Positive = 1
     last_batch: Annotated[str, BeforeValidator(one_of(names.LAST_BATCH))] = "rollover"
     dataset: Annotated[
-        Mapping[str, Any], BeforeValidator(components(names.DATASETS, "dataset", single=True))
+        Mapping[str, Any], PlainValidator(components(names.DATASETS, "dataset", single=True))
     ]
-    filter: Annotated[Mapping[str, Any], BeforeValidator(_filters)] = FrozenMap()
+    filter: Annotated[Mapping[str, Any], PlainValidator(_filters)] = FrozenMap()
     transform: Annotated[
-        Mapping[str, Any], BeforeValidator(components(names.TRANSFORMS, "transform"))
+        Mapping[str, Any], PlainValidator(components(names.TRANSFORMS, "transform"))
     ] = FrozenMap()
     shuffle: Flag = False
     distributed: Flag = False
@@ -81,7 +81,7 @@ class Postprocess(Section):
 
     transform: Annotated[
         Mapping[str, Any],
-        BeforeValidator(components(names.POSTPROCESS_TRANSFORMS, "postprocess transform")),
+        PlainValidator(components(names.POSTPROCESS_TRANSFORMS, "postprocess transform")),
     ] = FrozenMap()
 
 
@@ -133,8 +133,8 @@ class Accuracy(Section):
         iteration: Batches to evaluate, -1 for all.
     """
 
-    metric: Annotated[Mapping[str, Any] | None, BeforeValidator(_metric)] = None
-    multi_metrics: Annotated[Mapping[str, Any] | None, BeforeValidator(_multi_metrics)] = None
+    metric: Annotated[Mapping[str, Any] | None, PlainValidator(_metric)] = None
+    multi_metrics: Annotated[Mapping[str, Any] | None, PlainValidator(_multi_metrics)] = None
     configs: Configs = Configs()
     iteration: Iterations = -1
     dataloader: Dataloader | None = None
@@ -143,7 +143,7 @@ class Accuracy(Section):
     @model_validator(mode="after")
     def _one_metric(self) -> Self:
         if self.metric is not None and self.multi_metrics is not None:
-            refuse("has both metric and multi_metrics; keep one.", at=("multi_metrics",))
+            refuse("cannot be combined with metric; keep one.", at=("multi_metrics",))
         return self
 
 

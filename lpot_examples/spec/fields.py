@@ -32,7 +32,7 @@ def refuse(message: str, *, at: tuple[str, ...] = ()) -> NoReturn:
 
 def show(value: object) -> str:
     """Return the value as an error message prints it, shortened."""
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -193,8 +193,6 @@ def components(valid: Iterable[str], kind: str, *, single: bool = False) -> Any:
     names = tuple(valid)
 
     def check(value: object) -> FrozenMap:
-        if isinstance(value, str) and value in names:
-            value = {value: None}
         if not isinstance(value, Mapping):
             refuse(f"must map each {kind}'s name to its arguments; got {show(value)}.")
         for name in value:

@@ -21,8 +21,8 @@ class FrozenMap(dict[str, Any]):
         raise TypeError("a spec is immutable; use load_spec(spec, overrides={...}) for a variant")
 
     __setitem__ = __delitem__ = _refuse
-    __ior__ = _refuse  # type: ignore[assignment]
-    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+    __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
 
     def __copy__(self) -> FrozenMap:
         return self

@@ -38,8 +38,9 @@ def load_spec(source: Source, *, overrides: Mapping[str, Any] | None = None) -> 
 
 def _document(source: Source) -> Document:
     if isinstance(source, Spec):
-        origin = source._origin.document
-        return Document(source.to_dict(), origin.path, origin.lines)
+        # What the user wrote, so that an override meets the same defaults as in the file.
+        document = source._origin.document
+        return document if document.data else Document(source.to_dict())
     if isinstance(source, Mapping):
         return Document(thaw(source))
     if isinstance(source, str | os.PathLike) and "\n" not in str(source):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 FRAMEWORKS = MappingProxyType(
@@ -133,7 +134,7 @@ FILTERS = ("LabelBalance",)
 LAST_BATCH = ("rollover", "discard")
 INSPECT_TYPES = ("activation", "weight", "all")
 
-OTHER_JOBS = MappingProxyType(
+OTHER_JOBS: Mapping[tuple[str | int, ...], str] = MappingProxyType(
     {
         ("pruning",): "pruning",
         ("distillation",): "distillation",

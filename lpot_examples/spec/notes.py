@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
-from lpot_examples.spec.document import KeyPath
 from lpot_examples.spec.problems import dotted
 
 WITHOUT_EFFECT: tuple[tuple[str, ...], ...] = (
@@ -44,24 +42,11 @@ def notes(spec: BaseModel) -> tuple[str, ...]:
     )
 
 
-def _differs(spec: BaseModel, path: KeyPath) -> bool:
-    *_, (section, name) = _walk(spec, path) or [(None, "")]
-    if section is None:
-        return False
-    default = type(section).model_fields[name].default
-    return bool(getattr(section, name) != default)
-
-
-def _walk(spec: Any, path: Sequence[str | int]) -> list[tuple[Any, str]]:
-    """Return (section, key) along the path, or an empty list when a section is absent."""
-    return list(_steps(spec, path)) if _reaches(spec, path) else []
-
-
-def _reaches(spec: Any, path: Sequence[str | int]) -> bool:
-    return all(section is not None for section, _ in _steps(spec, path))
-
-
-def _steps(spec: Any, path: Sequence[str | int]) -> Iterator[tuple[Any, str]]:
-    for part in path:
-        yield spec, str(part)
-        spec = getattr(spec, str(part), None)
+def _differs(spec: BaseModel, path: tuple[str, ...]) -> bool:
+    section: Any = spec
+    for part in path[:-1]:
+        section = getattr(section, part)
+        if section is None:
+            return False
+    default = type(section).model_fields[path[-1]].default
+    return bool(getattr(section, path[-1]) != default)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from lpot_examples.errors import SpecError, nearest
 from lpot_examples.spec import names
-from lpot_examples.spec.document import Document, KeyPath
+from lpot_examples.spec.document import MINIMUM, Document, KeyPath
 from lpot_examples.spec.fields import REFUSED, show
 
 PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -67,41 +67,42 @@ def spec_error(error: ValidationError, document: Document, spec: type[BaseModel]
 
 def _problem(detail: Any, document: Document, spec: type[BaseModel]) -> Problem:
     context = detail.get("ctx", {})
-    path: KeyPath = (*detail["loc"], *context.get("at", ()))
+    # Pydantic marks an error in a mapping's key, as opposed to its value, by a last part "[key]".
+    where = tuple(part for part in detail["loc"] if part != "[key]")
+    path: KeyPath = (*where, *context.get("at", ()))
     kind = detail["type"]
     if kind == "extra_forbidden":
         message, is_value = _unknown_key(path, spec), False
     elif kind == "missing":
-        message, is_value = f"{dotted(path)} is required. Add it.", False
+        hint = MINIMUM if path == ("model",) else "Add it."
+        message, is_value = f"{dotted(path)} is required. {hint}", False
     elif kind == REFUSED:
         message, is_value = f"{dotted(path)} {context['message']}", True
     else:
         message, is_value = f"{dotted(path)}: {detail['msg']}; got {show(detail['input'])}.", True
-    if any(path[: len(key)] == key for key in document.overridden):
+    if any(path[: len(key)] == key[: len(path)] for key in document.overridden):
         message += " It comes from an override, not from the file."
     return Problem(path, line_of(document, path, value=is_value), message)
 
 
 def _unknown_key(path: KeyPath, spec: type[BaseModel]) -> str:
-    if path in names.OTHER_JOBS:
-        job = names.OTHER_JOBS[path]
+    job = names.OTHER_JOBS.get(path)
+    if job is not None:
         return f"{dotted(path)} asks for {job}, which is not supported by this tool; remove it."
     name, valid = str(path[-1]), _keys_at(path[:-1], spec)
-    elsewhere = [place for place in _places(spec, ()) if place[-1] == name]
+    elsewhere = [place for place in places(spec, ()) if place[-1] == name]
     hint = nearest(name, valid)
     if len(elsewhere) == 1:
         hint = f" It belongs at {dotted(elsewhere[0])}."
-    return f"{dotted(path)} is not a known key.{hint or f' Known here: {", ".join(valid)}.'}"
+    hint = hint or f" Known here: {', '.join(valid)}."
+    return f"{dotted(path)} is not a known key.{hint}"
 
 
 def _keys_at(path: KeyPath, spec: type[BaseModel]) -> tuple[str, ...]:
     here: Any = spec
     for part in path:
         section = _section(here)
-        if section is not None:
-            here = section.model_fields[str(part)].annotation
-        else:
-            here = _mapped(here)
+        here = _mapped(here) if section is None else section.model_fields[str(part)].annotation
     section = _section(here)
     return () if section is None else tuple(section.model_fields)
 
@@ -131,10 +132,10 @@ def _mapped(annotation: Any) -> Any:
     return None
 
 
-def _places(spec: type[BaseModel], above: KeyPath) -> Iterator[KeyPath]:
+def places(spec: type[BaseModel], above: KeyPath) -> Iterator[KeyPath]:
     """Yield the path of every key, except those below a mapping by op name."""
     for name, info in spec.model_fields.items():
         yield (*above, name)
         section = _section(info.annotation)
         if section is not None:
-            yield from _places(section, (*above, name))
+            yield from places(section, (*above, name))

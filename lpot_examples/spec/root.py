@@ -30,7 +30,7 @@ from lpot_examples.spec.sections import (
     Model,
     ModelConversion,
     Quantization,
-    device,
+    to_device,
 )
 from lpot_examples.spec.tuning import Tuning
 
@@ -75,7 +75,7 @@ class Spec(Section):
 
     model: Model
     version: Annotated[float, BeforeValidator(_version)] = 1.0
-    device: Annotated[str, BeforeValidator(device)] = "cpu"
+    device: Annotated[str, BeforeValidator(to_device)] = "cpu"
     quantization: Quantization = Quantization()
     tuning: Tuning = Tuning()
     evaluation: Evaluation = Evaluation()
@@ -115,7 +115,10 @@ class Spec(Section):
         return self._origin.notes
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON-able data that `load_spec` reads back into an equal spec."""
+        """Return plain JSON-able data that `load_spec` reads back into an equal spec.
+
+        The SigOpt token, a secret, is left out.
+        """
         data = self.model_dump(mode="json", exclude_none=True)
         if self.tuning.multi_objectives is not None:
             del data["tuning"]["objective"]
@@ -132,6 +135,7 @@ class Spec(Section):
         del model["name"]
         for key in ("workspace", "tensorboard", "diagnosis"):
             del tuning[key]
+        tuning["strategy"] = self.tuning.strategy.name
         tuning["exit_policy"] = {"performance_only": self.tuning.exit_policy.performance_only}
         accuracy = dict(data["evaluation"].get("accuracy", {}))
         accuracy.pop("configs", None)

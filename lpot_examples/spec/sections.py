@@ -103,18 +103,23 @@ def _op_wise(value: object) -> object:
         return {}
     if not isinstance(value, Mapping):
         refuse("must map op names or regular expressions to {weight: {...}, activation: {...}}.")
-    for key in value:
-        if not isinstance(key, str):
-            refuse(f"must have text as keys; got {key!r}.")
-        if is_regex(key):
-            try:
-                re.compile(key)
-            except re.error as error:
-                refuse(f"is not a valid regular expression: {error}.", at=(key,))
     return value
 
 
-ByOp = Annotated[Mapping[str, OpConstraint], BeforeValidator(_op_wise), AfterValidator(FrozenMap)]
+def _op_key(key: str) -> str:
+    if is_regex(key):
+        try:
+            re.compile(key)
+        except re.error as error:
+            refuse(f"is not a valid regular expression: {error}.")
+    return key
+
+
+ByOp = Annotated[
+    Mapping[Annotated[str, AfterValidator(_op_key)], OpConstraint],
+    BeforeValidator(_op_wise),
+    AfterValidator(FrozenMap),
+]
 
 
 class Quantization(Section):
@@ -169,7 +174,7 @@ class ModelConversion(Section):
     destination: Text = "default"
 
 
-def device(value: object) -> str:
+def to_device(value: object) -> str:
     """Accept ``cpu`` and explain the rest."""
     if value == "gpu":
         refuse("is gpu, which is not supported by this tool; remove it or write cpu.")

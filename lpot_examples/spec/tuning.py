@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from lpot_examples.spec import names
 from lpot_examples.spec.fields import (
@@ -38,7 +38,8 @@ class Strategy(Section):
     """
 
     name: Annotated[str, BeforeValidator(one_of(names.STRATEGIES))] = names.DEFAULT_STRATEGY
-    sigopt_api_token: Text | None = None
+    # A secret: it stays out of reports and messages.
+    sigopt_api_token: Text | None = Field(default=None, exclude=True, repr=False)
     sigopt_project_id: Text | None = None
     sigopt_experiment_name: Text = "lpot-tune"
     accuracy_weight: Number = 1.0
@@ -87,7 +88,7 @@ class AccuracyCriterion(Section):
             return data
         given = [key for key in ("relative", "absolute") if data.get(key) is not None]
         if len(given) == 2:
-            refuse("has both relative and absolute; keep one.", at=("absolute",))
+            refuse("cannot be combined with relative; keep one.", at=("absolute",))
         return data if given else {**data, "relative": 0.01}
 
 
@@ -183,7 +184,7 @@ class Tuning(Section):
     @model_validator(mode="before")
     @classmethod
     def _one_objective(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and data.get("multi_objectives") is not None:
-            if data.get("objective") is not None:
-                refuse("has both objective and multi_objectives; keep one.", at=("objective",))
+        pair = ("objective", "multi_objectives")
+        if isinstance(data, Mapping) and all(data.get(key) is not None for key in pair):
+            refuse("cannot be combined with multi_objectives; keep one.", at=("objective",))
         return data

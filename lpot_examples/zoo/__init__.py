@@ -1,1 +1,1 @@
-"""TODO."""
+"""Known topologies: their folders, their networks, and the loading of their Python files."""

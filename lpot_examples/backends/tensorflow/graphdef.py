@@ -181,7 +181,11 @@ class Graph:
             inputs: References such as ``conv`` or ``split:1``.
             **attrs: Attributes; Python values and ``tf.DType`` are converted.
         """
-        node = make_node(op, name, inputs, **attrs)
+        return self.insert(make_node(op, name, inputs, **attrs))
+
+    def insert(self, node: Any) -> str:
+        """Add a finished ``NodeDef``, or replace the one of its name, and return the name."""
+        name: str = node.name
         self._forget_inputs(name)
         self.nodes[name] = node
         self._values.pop(name, None)
@@ -192,11 +196,7 @@ class Graph:
 
     def add_constant(self, name: str, value: Array, *, dtype: Any = None) -> str:
         """Add a Const node; ``dtype`` overrides the array's own (for quantized types)."""
-        self._forget_inputs(name)
-        self.nodes[name] = make_constant(name, value, dtype=dtype)
-        self._values.pop(name, None)
-        self._readers.setdefault(name, set())
-        return name
+        return self.insert(make_constant(name, value, dtype=dtype))
 
     def set_input(self, node: str, index: int, source: str) -> None:
         """Let a node read another tensor."""

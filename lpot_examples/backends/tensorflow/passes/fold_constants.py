@@ -1,7 +1,7 @@
 """Evaluate what depends on constants only.
 
-    Const ─► Identity ─► Mul ─► Rsqrt ─► Conv2D      Const ─────────────► Conv2D
-    Const ──────────────┘                       ══►
+Const ─► Identity ─► Mul ─► Rsqrt ─► Conv2D      Const ─────────────► Conv2D
+Const ──────────────┘                       ══►
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from lpot_examples.backends.tensorflow.runtime import import_tensorflow
 _MAX_GROWTH_BYTES = 1 << 20
 
 _IMPURE = frozenset(
-    "Placeholder PlaceholderWithDefault Enter Exit Merge Switch NextIteration LoopCond "
-    "RefEnter RefExit RefMerge RefSwitch Assert NoOp Const".split()
+    ["Placeholder", "PlaceholderWithDefault", "Enter", "Exit", "Merge", "Switch", "NextIteration", "LoopCond", "RefEnter", "RefExit", "RefMerge", "RefSwitch", "Assert", "NoOp", "Const"]
 )
 
 

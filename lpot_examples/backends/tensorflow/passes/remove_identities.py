@@ -1,7 +1,7 @@
 """Drop nodes that pass their input on unchanged.
 
-    Conv2D ─► Identity ─► Relu      Conv2D ─► Relu
-                               ══►
+Conv2D ─► Identity ─► Relu      Conv2D ─► Relu
+                           ══►
 """
 
 from __future__ import annotations

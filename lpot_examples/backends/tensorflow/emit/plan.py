@@ -1,0 +1,246 @@
+"""Which tensors are carried in eight bits under a configuration, and in which encoding.
+
+Tensors tied by data movement (a concatenation's parts, a pool's input and output) must share one
+encoding: they form a class. A class's encoding follows from its range and from its readers:
+
+* no negative values: unsigned, code 0 is 0.0;
+* negative values, readers that add no zero padding: unsigned with a zero point. The producer adds
+  the offset to its bias, a reader takes it out of its own bias;
+* negative values and a zero-padding reader: signed, because kernels pad with code 0. Where a
+  residual sum needs an unsigned class (TensorFlow's kernel aborts on signed summands), the reader
+  gets explicit padding with the zero point instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lpot_examples.backends.tensorflow.graphdef import Graph, tensor_name
+from lpot_examples.backends.tensorflow.groups import ComputeGroup
+from lpot_examples.backends.tensorflow.kernels import MOVEMENTS, Carrier
+from lpot_examples.backends.tensorflow.sources import Sources, movement_inputs
+from lpot_examples.calibration.statistics import Statistics
+from lpot_examples.graph import TuningConfig
+from lpot_examples.quantize.encoding import Encoding, asymmetric, symmetric, unsigned
+
+# A range this lopsided wastes most of a bit in a signed code; explicit padding costs less.
+_LOPSIDED = 0.5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The outcome of planning.
+
+    Attributes:
+        groups: Anchor name to group, for the groups that run in int8.
+        sums: Anchors whose residual addition runs inside the kernel.
+        movements: Names of the movement nodes that run in eight bits.
+        encodings: Tensor name to encoding, for every tensor carried in eight bits.
+        boundaries: fp32 tensors that are quantized for an int8 reader, sorted.
+    """
+
+    groups: Mapping[str, ComputeGroup]
+    sums: frozenset[str]
+    movements: frozenset[str]
+    encodings: Mapping[str, Encoding]
+    boundaries: tuple[str, ...]
+
+    def output(self, group: ComputeGroup) -> str:
+        """Return the tensor that a group's kernel makes."""
+        fused = group.sum_node is None or group.anchor in self.sums
+        return group.output if fused else group.linear
+
+
+class Planner:
+    """Plans configurations of one graph.
+
+    Args:
+        graph: The cleaned graph; not changed.
+        groups: The groups that can run in int8.
+        inside: Nodes inside control flow, which stay as they are.
+    """
+
+    def __init__(
+        self, graph: Graph, groups: Iterable[ComputeGroup], inside: Mapping[str, str]
+    ) -> None:
+        self._graph = graph
+        self._groups = list(groups)
+        self._sources = Sources(graph)
+        self._order = graph.topological()
+        self._eligible = {
+            node.name
+            for node in graph
+            if node.op in MOVEMENTS and node.name not in inside and _movable(graph, node)
+        }
+        self._outputs = {name: _output_tensors(graph, name) for name in self._eligible}
+
+    def plan(self, config: TuningConfig, statistics: Statistics) -> Plan:
+        """Decide precisions of movement nodes, and encodings."""
+        active = {g.anchor: g for g in self._groups if g.anchor not in config.fp32}
+        sums = {anchor for anchor, g in active.items() if g.sum_node is not None}
+        while True:
+            plan, blocked = self._attempt(active, sums, config, statistics)
+            if not blocked:
+                return plan
+            sums -= blocked
+
+    def _attempt(
+        self,
+        active: dict[str, ComputeGroup],
+        sums: set[str],
+        config: TuningConfig,
+        statistics: Statistics,
+    ) -> tuple[Plan, set[str]]:
+        produced = {_made(g, sums): g for g in active.values() if g.op != "MatMul"}
+        movements, carried = self._moving(active.values(), sums, set(produced))
+        read = {g.source for g in active.values()}
+        read |= {g.summand for a, g in active.items() if a in sums and g.summand is not None}
+        read |= {name for node in movements for name in movement_inputs(self._graph, node)}
+        boundaries = tuple(sorted(read - carried))
+        classes = _Classes(carried | read)
+        for node in movements:
+            classes.tie([*movement_inputs(self._graph, node), *self._outputs[node]])
+        traits = _traits(classes, active, sums, produced)
+        for name in (*produced, *boundaries):
+            traits[classes.of(name)].extend(
+                *self._range(name, produced.get(name), config, statistics)
+            )
+        blocked = {
+            anchor
+            for trait in traits.values()
+            if trait.low < 0 and trait.unknown_pads
+            for anchor in trait.summing
+        }
+        shared = {root: trait.encoding() for root, trait in traits.items()}
+        encodings = {name: shared[classes.of(name)] for name in classes.names}
+        plan = Plan(active, frozenset(sums), frozenset(movements), encodings, boundaries)
+        return plan, blocked
+
+    def _moving(
+        self, active: Iterable[ComputeGroup], sums: set[str], carried: set[str]
+    ) -> tuple[set[str], set[str]]:
+        """Return the movement nodes that run in eight bits, and every tensor so carried."""
+        wanted = {group.source for group in active}
+        wanted |= {g.summand for g in active if g.anchor in sums and g.summand is not None}
+        for name in reversed(self._order):
+            if name in self._eligible and any(t in wanted for t in self._outputs[name]):
+                wanted.update(movement_inputs(self._graph, name))
+        movements: set[str] = set()
+        for name in self._order:
+            if name not in self._eligible:
+                continue
+            inputs = [source in carried for source in movement_inputs(self._graph, name)]
+            leads_to_int8 = any(t in wanted for t in self._outputs[name])
+            shrinks = MOVEMENTS[self._graph.nodes[name].op].shrinks and all(inputs)
+            if any(inputs) and (leads_to_int8 or shrinks):
+                movements.add(name)
+                carried.update(self._outputs[name])
+        return movements, carried
+
+    def _range(
+        self,
+        tensor: str,
+        producer: ComputeGroup | None,
+        config: TuningConfig,
+        statistics: Statistics,
+    ) -> tuple[float, float]:
+        algorithm = config.algorithm(producer.anchor if producer else None)
+        names = [tensor] if producer else sorted(self._sources.of(tensor))
+        ranges = [statistics.range(name, algorithm) for name in names]
+        return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+def _made(group: ComputeGroup, sums: set[str]) -> str:
+    return group.output if group.sum_node is None or group.anchor in sums else group.linear
+
+
+def _output_tensors(graph: Graph, name: str) -> list[str]:
+    node = graph.nodes[name]
+    count = int(node.attr["num_split"].i) if node.op in ("Split", "SplitV") else 1
+    return [tensor_name(name, port) for port in range(count)]
+
+
+def _movable(graph: Graph, node: Any) -> bool:
+    """Tell whether a movement node is of a form that can run in eight bits."""
+    from tensorflow.core.framework import types_pb2
+
+    movement = MOVEMENTS[node.op]
+    if node.attr[movement.type_attr].type != types_pb2.DT_FLOAT:
+        return False
+    several = node.op in ("Split", "SplitV")
+    if several and node.name in graph.output_nodes:
+        return False
+    if movement.carrier is Carrier.POOL:
+        window = list(node.attr["ksize"].list.i) + list(node.attr["strides"].list.i)
+        plain = (
+            node.attr["data_format"].s in (b"", b"NHWC") and node.attr["padding"].s != b"EXPLICIT"
+        )
+        return plain and all(window[index] == 1 for index in (0, 3, 4, 7))
+    return not (node.op == "Pad" and graph.constant(node.input[1]) is None)
+
+
+class _Classes:
+    """Union–find over tensor names."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._parent = {name: name for name in names}
+
+    @property
+    def names(self) -> Iterable[str]:
+        return self._parent
+
+    def of(self, name: str) -> str:
+        while self._parent[name] != name:
+            self._parent[name] = self._parent[self._parent[name]]
+            name = self._parent[name]
+        return name
+
+    def tie(self, names: list[str]) -> None:
+        root = self.of(names[0])
+        for name in names[1:]:
+            self._parent[self.of(name)] = root
+
+
+class _Traits:
+    """What an encoding class must satisfy."""
+
+    def __init__(self) -> None:
+        self.low, self.high = 0.0, 0.0
+        self.summing: set[str] = set()
+        self.zero_padded = False
+        self.unknown_pads = False
+        self.rectified = False
+
+    def extend(self, low: float, high: float) -> None:
+        self.low, self.high = min(self.low, low), max(self.high, high)
+
+    def encoding(self) -> Encoding:
+        if self.low >= 0:
+            return unsigned(self.high)
+        lopsided = min(-self.low, self.high) < _LOPSIDED * max(-self.low, self.high)
+        free = not self.zero_padded or (lopsided and not self.unknown_pads)
+        if self.summing or (free and not self.rectified):
+            return asymmetric(self.low, self.high)
+        return symmetric(self.low, self.high)
+
+
+def _traits(
+    classes: _Classes,
+    active: Mapping[str, ComputeGroup],
+    sums: set[str],
+    produced: Mapping[str, ComputeGroup],
+) -> dict[str, _Traits]:
+    traits = {classes.of(name): _Traits() for name in classes.names}
+    for anchor, group in active.items():
+        reading = traits[classes.of(group.source)]
+        reading.zero_padded |= group.zero_padded
+        reading.unknown_pads |= group.zero_padded and group.static_pads is None
+        if anchor in sums and group.summand is not None:
+            traits[classes.of(group.summand)].summing.add(anchor)
+            traits[classes.of(group.output)].summing.add(anchor)
+    for name, group in produced.items():
+        rectified = group.activation is not None and name == group.output
+        traits[classes.of(name)].rectified |= rectified and group.anchor not in sums
+    return traits

@@ -1,0 +1,313 @@
+"""The ``benchmark`` command: accuracy or latency of one or more models."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lpot_examples.errors import LpotError, OutputError
+
+if TYPE_CHECKING:
+    from lpot_examples.spec import Spec
+    from lpot_examples.spec.evaluation import Performance
+    from lpot_examples.zoo.topologies import Topology
+
+_HELP = (
+    "Measure the accuracy or the latency of one or more models.\n\n"
+    "Several models are timed in turns, round by round, in fresh processes pinned to their cores; "
+    "each is compared with the first."
+)
+
+_EXAMPLES = """Examples:
+
+  run_benchmark.sh --topology=ssd_shapes --mode=accuracy
+
+  run_benchmark.sh --topology=fastestdet --input_model=fastestdet-int8.pb
+  --dataset_location=coco/ --mode=accuracy
+
+  run_benchmark.sh --input_model=fp32.pb,int8.pb --mode=benchmark --batch_size=1
+
+  run_benchmark.sh --input_model=int8.pb --cores_per_instance=4 --num_of_instance=7
+"""
+
+
+class Mode(StrEnum):
+    """What to measure."""
+
+    accuracy = "accuracy"
+    benchmark = "benchmark"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Subject:
+    """The models to measure, and what is known of them."""
+
+    paths: tuple[Path, ...]
+    topology: Topology | None
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    performance: Performance | None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    # LPOT's scripts write --input_model; --input-model is taken as the same option.
+    settings = {"token_normalize_func": lambda token: token.replace("-", "_")}
+    app.command("benchmark", help=_HELP, epilog=_EXAMPLES, context_settings=settings)(benchmark)
+
+
+def benchmark(
+    *,
+    topology: Annotated[
+        str, typer.Option(metavar="NAME", help="A topology of this project, such as ssd_shapes.")
+    ] = "",
+    input_model: Annotated[
+        str,
+        typer.Option(
+            "--input_model",
+            metavar="FILE[,FILE...]",
+            help="Frozen .pb files; the first is the baseline. "
+            "(default: the topology's embedded model)",
+        ),
+    ] = "",
+    dataset_location: Annotated[
+        Path | None,
+        typer.Option(
+            "--dataset_location", metavar="FOLDER", help="Dataset, where none is embedded."
+        ),
+    ] = None,
+    mode: Annotated[Mode, typer.Option(help="What to measure.")] = Mode.benchmark,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch_size",
+            min=1,
+            metavar="N",
+            help="Samples in a batch. (default: 1 for latency; the topology's own for accuracy)",
+        ),
+    ] = None,
+    warmup: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Untimed calls of each model. (default: 10)"),
+    ] = None,
+    iters: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Timed calls of each model. (default: about 5 seconds' worth)"
+        ),
+    ] = None,
+    cores_per_instance: Annotated[
+        int | None,
+        typer.Option(
+            "--cores_per_instance",
+            min=1,
+            metavar="N",
+            help="Cores of each process. (default: all, shared equally)",
+        ),
+    ] = None,
+    num_of_instance: Annotated[
+        int | None,
+        typer.Option(
+            "--num_of_instance", min=1, metavar="N", help="Processes at the same time. (default: 1)"
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="YAML", help="A tuning spec in place of the topology's own."),
+    ] = None,
+    inputs: Annotated[
+        str, typer.Option(metavar="NAME[,NAME...]", help="Input names. (default: found)")
+    ] = "",
+    outputs: Annotated[
+        str, typer.Option(metavar="NAME[,NAME...]", help="Output names. (default: found)")
+    ] = "",
+    input_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--input_file",
+            metavar="NPY",
+            help=".npy or .npz batch for the latency. (default: noise)",
+        ),
+    ] = None,
+    output_json: Annotated[
+        Path | None, typer.Option("--output_json", metavar="FILE", help="Also write the result.")
+    ] = None,
+) -> None:
+    """Measure the accuracy or the latency of one or more models."""
+    if output_json is not None:
+        _check_writable(output_json)
+    subject = _subject(
+        topology, input_model=input_model, config=config, inputs=inputs, outputs=outputs
+    )
+    if mode is Mode.accuracy:
+        result = _accuracy(subject, dataset_location=dataset_location, batch_size=batch_size)
+    else:
+        result = _latency(
+            subject,
+            batch_size=batch_size,
+            warmup=warmup,
+            iters=iters,
+            cores_per_instance=cores_per_instance,
+            num_of_instance=num_of_instance,
+            input_file=input_file,
+        )
+    if output_json is not None:
+        _write_json(result, output_json)
+
+
+def _subject(
+    name: str, *, input_model: str, config: Path | None, inputs: str, outputs: str
+) -> _Subject:
+    topology = None
+    if name:
+        from lpot_examples.zoo.topologies import find_topology
+
+        topology = find_topology(name)
+    paths = tuple(Path(word) for word in _words(input_model))
+    if not paths and topology is not None and topology.embedded_model is not None:
+        paths = (topology.embedded_model,)
+    if not paths:
+        raise LpotError(
+            f"topology '{name}' has no embedded model. Give one with --input_model=model.pb."
+            if name
+            else "a model is required. Give --input_model=model.pb, or --topology with an embedded "
+            "model."
+        )
+    spec = _read_spec(config or (topology.spec_path if topology is not None else None))
+    return _Subject(
+        paths=paths,
+        topology=topology,
+        inputs=_words(inputs) or (tuple(spec.model.inputs) if spec else ()),
+        outputs=_words(outputs) or (tuple(spec.model.outputs) if spec else ()),
+        performance=spec.evaluation.performance if spec and spec.evaluation else None,
+    )
+
+
+def _read_spec(path: Path | None) -> Spec | None:
+    if path is None:
+        return None
+    from lpot_examples.spec import load_spec
+
+    return load_spec(path)
+
+
+def _latency(
+    subject: _Subject,
+    *,
+    batch_size: int | None,
+    warmup: int | None,
+    iters: int | None,
+    cores_per_instance: int | None,
+    num_of_instance: int | None,
+    input_file: Path | None,
+) -> dict[str, Any]:
+    from lpot_examples.benchmark.runner import benchmark as run
+    from lpot_examples.cli.benchmark_tables import print_latency
+    from lpot_examples.cli.console import progress
+
+    asked = _from_spec(subject.performance)
+    flags = {
+        "batch_size": batch_size,
+        "warmup": warmup,
+        "iterations": iters,
+        "cores_per_instance": cores_per_instance,
+        "num_of_instance": num_of_instance,
+    }
+    asked.update({key: value for key, value in flags.items() if value is not None})
+    with progress("Timing", unit="rounds") as report:
+        result = run(
+            subject.paths,
+            inputs=subject.inputs,
+            outputs=subject.outputs,
+            input_file=input_file,
+            progress=report,
+            **asked,
+        )
+    print_latency(result)
+    return result.to_dict()
+
+
+def _from_spec(performance: Performance | None) -> dict[str, Any]:
+    """Translate the spec's ``evaluation.performance``; what is unset there is left out."""
+    if performance is None:
+        return {}
+    configs, loader = performance.configs, performance.dataloader
+    found = {
+        "warmup": performance.warmup,
+        "iterations": performance.iteration if performance.iteration > 0 else None,
+        "cores_per_instance": configs.cores_per_instance,
+        "num_of_instance": configs.num_of_instance,
+        "threads": configs.intra_num_of_threads,
+        "batch_size": loader.batch_size if loader is not None else None,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _accuracy(
+    subject: _Subject, *, dataset_location: Path | None, batch_size: int | None
+) -> dict[str, Any]:
+    from lpot_examples.backends.tensorflow.model import load_model
+    from lpot_examples.cli.benchmark_tables import print_accuracy
+    from lpot_examples.cli.console import progress
+    from lpot_examples.evaluation.result import as_result
+    from lpot_examples.host import host_info, library_versions
+
+    if subject.topology is None:
+        raise LpotError(
+            "--mode=accuracy needs --topology, whose evaluation function scores the models."
+        )
+    evaluate = subject.topology.eval_func(dataset_location=dataset_location, batch_size=batch_size)
+    scores = {}
+    for path in subject.paths:
+        model = load_model(path, inputs=subject.inputs, outputs=subject.outputs)
+        with progress(f"Evaluating {path.name}", unit="samples") as report:
+            scores[str(path)] = as_result(evaluate(model, progress=report))
+        model.close()
+    print_accuracy(scores)
+    return {
+        "mode": "accuracy",
+        "topology": subject.topology.name,
+        "models": {
+            path: {
+                "metric": result.metric,
+                "score": result.score,
+                "samples": result.samples,
+                "details": result.details,
+            }
+            for path, result in scores.items()
+        },
+        "host": host_info().to_dict(),
+        "versions": library_versions(),
+    }
+
+
+def _check_writable(path: Path) -> None:
+    """Find out before a long measurement, not after it."""
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OutputError(
+            f"cannot write the result to {path}. Choose a file in a folder that exists and is "
+            "writable."
+        )
+
+
+def _write_json(result: dict[str, Any], path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(result, indent=2) + "\n")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(
+            f"cannot write the result to {path}: {error.strerror}. Free some space or choose "
+            "another place."
+        ) from error
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
