@@ -21,10 +21,10 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
+from lpot_examples.backends.tensorflow.keras_export import freeze_keras
 from lpot_examples.data.arrays import ArrayBatches
 from lpot_examples.data.digits import Digits, load_digits
 from lpot_examples.evaluation.classification import TopKEvaluation
-from lpot_examples.zoo.keras_export import freeze, write_graph
 
 DEV_DIGITS = 247  # of the training digits, for choices about the training itself
 
@@ -137,10 +137,11 @@ def main() -> None:
         data, arguments.epochs = Digits(*(part[: 2 * arguments.batch_size] for part in data)), 1
     model = build_network()
     train(model, data, arguments)
-    write_graph(freeze(model, input_name="input", output_names=["logits"]), arguments.output)
+    frozen = freeze_keras(model, input_name="input", output_names=["logits"])
+    frozen.save(arguments.output)
     held_out = ArrayBatches(scored.images, scored.labels, batch_size=64)
     accuracy = TopKEvaluation(held_out, samples=len(scored.images), classes=10, ks=(1,))
-    result = accuracy(lambda batch: model(batch, training=False).numpy())
+    result = accuracy(frozen)
     print(
         f"{name} top-1 {result.score:.4f} of {result.samples} digits, {model.count_params()} "
         f"parameters, {time.monotonic() - started:.0f} s"

@@ -191,7 +191,7 @@ def _start(stderr: IO[bytes], *, threads: int) -> subprocess.Popen[bytes]:
     }
     # In a session of its own, so that Ctrl-C reaches only this process, which then kills it.
     return subprocess.Popen(
-        [sys.executable, "-m", "lpot_examples.benchmark.worker"],
+        [sys.executable, "-P", "-m", "lpot_examples.benchmark.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,

@@ -209,9 +209,11 @@ def _latency(
 ) -> dict[str, Any]:
     from lpot_examples.benchmark.runner import benchmark as run
     from lpot_examples.cli.benchmark_tables import print_latency
-    from lpot_examples.cli.console import progress
+    from lpot_examples.cli.console import messages, progress
 
     asked = _from_spec(subject.performance)
+    if subject.performance and subject.performance.configs.inter_num_of_threads:
+        messages().print("inter_num_of_threads is not used: models run one op at a time.")
     flags = {
         "batch_size": batch_size,
         "warmup": warmup,

@@ -256,10 +256,10 @@ def _coverage(label: int, dice: _Dice) -> NDArray[np.int32]:
     reach = radius * 1.2 + 1
     left, top = (max(0, int(centre - reach)) for centre in (cx, cy))
     right, bottom = (min(IMAGE_SIZE, int(centre + reach) + 1) for centre in (cx, cy))
-    x: _Floats = _grid(left, right)[None, :] - np.float32(cx)
-    y: _Floats = _grid(top, bottom)[:, None] - np.float32(cy)
-    u: _Floats = (x * cos + y * sin) / np.float32(radius * stretch)
-    v: _Floats = (y * cos - x * sin) / np.float32(radius / stretch)
+    x = _grid(left, right)[None, :] - np.float32(cx)
+    y = _grid(top, bottom)[:, None] - np.float32(cy)
+    u = np.divide(x * cos + y * sin, radius * stretch, dtype=np.float32)
+    v = np.divide(y * cos - x * sin, radius / stretch, dtype=np.float32)
     coverage = np.zeros((IMAGE_SIZE, IMAGE_SIZE), dtype=np.int32)
     coverage[top:bottom, left:right] = _count(_INSIDE[CLASSES[label]](u, v))
     return coverage

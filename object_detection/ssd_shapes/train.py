@@ -25,9 +25,9 @@ from keras import layers
 from numpy.typing import NDArray
 from preprocess import preprocess
 
+from lpot_examples.backends.tensorflow.keras_export import freeze_keras
 from lpot_examples.data.shapes import CLASSES, IMAGE_SIZE, Scene, render_split
 from lpot_examples.evaluation.ssd import MAX_LOG_SCALE, VARIANCES
-from lpot_examples.zoo.keras_export import freeze, write_graph
 
 OUTPUT_NAMES = ("class_logits", "box_offsets")
 BACKGROUND, IGNORED = -1, -2
@@ -305,10 +305,11 @@ def main() -> None:
     model = build_network()
     print(f"{model.count_params()} parameters", flush=True)
     train(model, data, arguments)
-    write_graph(freeze(model, input_name="input", output_names=OUTPUT_NAMES), arguments.output)
+    frozen = freeze_keras(model, input_name="input", output_names=OUTPUT_NAMES)
+    frozen.save(arguments.output)
     samples = 16 if arguments.smoke else VALIDATION_SCENES
     accuracy = evaluate_split(arguments.split, samples, 32)
-    result = accuracy(lambda batch: model(batch, training=False))
+    result = accuracy(frozen)
     print(f"{arguments.split} mAP {result.score:.4f}", result.details)
     print(f"wrote {arguments.output}, {arguments.output.stat().st_size} bytes")
 

@@ -38,7 +38,8 @@ def topology(tmp_path, monkeypatch, graphs):
     folder.mkdir(parents=True)
     (folder / "tiny.yaml").write_text(
         "model: {name: tiny, framework: tensorflow, inputs: image, outputs: scores}\n"
-        "evaluation: {performance: {warmup: 2, iteration: 12, dataloader: {batch_size: 3,"
+        "evaluation: {performance: {warmup: 2, iteration: 12,"
+        " configs: {inter_num_of_threads: 2}, dataloader: {batch_size: 3,"
         " dataset: {dummy: {shape: [3, 32, 32, 8]}}}}}\n"
     )
     (folder / "tiny.pb").write_bytes((graphs / "conv1.pb").read_bytes())
@@ -94,6 +95,7 @@ def test_a_topology_brings_its_model_and_its_spec_the_settings(topology, tmp_pat
     written = json.loads(Path("result.json").read_text())
     assert list(written["models"]) == ["tiny.pb"]
     assert written["batch_size"] == 2
+    assert "inter_num_of_threads is not used" in result.stderr
     assert written["models"]["tiny.pb"]["latency_ms"]["iterations"] >= 12
 
 

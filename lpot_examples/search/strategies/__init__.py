@@ -1,1 +1,11 @@
-"""TODO."""
+"""Strategies, one file each."""
+
+from __future__ import annotations
+
+from lpot_examples.search.strategies.base import Probe, Strategy, StrategyContext
+from lpot_examples.search.strategies.bisection import Bisection
+
+STRATEGIES: dict[str, type[Strategy]] = {"bisection": Bisection}
+"""Strategies that can run, by the name a spec uses."""
+
+__all__ = ["STRATEGIES", "Bisection", "Probe", "Strategy", "StrategyContext"]

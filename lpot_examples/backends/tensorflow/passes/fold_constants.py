@@ -15,7 +15,23 @@ from lpot_examples.backends.tensorflow.runtime import import_tensorflow
 _MAX_GROWTH_BYTES = 1 << 20
 
 _IMPURE = frozenset(
-    ["Placeholder", "PlaceholderWithDefault", "Enter", "Exit", "Merge", "Switch", "NextIteration", "LoopCond", "RefEnter", "RefExit", "RefMerge", "RefSwitch", "Assert", "NoOp", "Const"]
+    [
+        "Placeholder",
+        "PlaceholderWithDefault",
+        "Enter",
+        "Exit",
+        "Merge",
+        "Switch",
+        "NextIteration",
+        "LoopCond",
+        "RefEnter",
+        "RefExit",
+        "RefMerge",
+        "RefSwitch",
+        "Assert",
+        "NoOp",
+        "Const",
+    ]
 )
 
 

@@ -1,0 +1,92 @@
+"""What the tuner needs of a framework. It knows backends through this interface alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from lpot_examples.calibration.feed import Array, InputSpec
+from lpot_examples.calibration.statistics import Statistics
+from lpot_examples.graph import OpGraph, TuningConfig
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpDecision:
+    """What became of one op, and why.
+
+    Attributes:
+        name: Its name.
+        type: Its type in the framework's terms.
+        group: Name of its fusion group, or an empty string.
+        precision: ``int8`` or ``fp32``.
+        reason: One clause that explains the precision.
+    """
+
+    name: str
+    type: str
+    group: str
+    precision: str
+    reason: str
+
+
+class Model(Protocol):
+    """A network that can be run, scored and saved."""
+
+    def __call__(self, batch: Any) -> Any:
+        """Run on a batch."""
+
+    def save(self, path: str | Path) -> Path:
+        """Write to a file, whole or not at all."""
+
+    def close(self) -> None:
+        """Release its memory."""
+
+
+class Backend(Protocol):
+    """One fp32 network in a framework, and the means to make int8 networks of it."""
+
+    @property
+    def op_graph(self) -> OpGraph:
+        """The network, neutrally described."""
+
+    @property
+    def op_types(self) -> Mapping[str, str]:
+        """Type by name of every op of the network as given."""
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """Shape and dtype by input name."""
+
+    @property
+    def suffix(self) -> str:
+        """The file name suffix of its models, such as ``.pb``."""
+
+    def baseline(self) -> Model:
+        """Return the fp32 network as it was given."""
+
+    def calibrate(
+        self,
+        batches: Iterable[dict[str, Array]],
+        *,
+        sizes: Sequence[int],
+        progress: Progress | None = None,
+    ) -> dict[int, Statistics]:
+        """Collect statistics in one pass, with a snapshot after each number of samples."""
+
+    def emit(self, config: TuningConfig, statistics: Statistics) -> Model:
+        """Return a new network that follows a configuration."""
+
+    def load(self, path: Path) -> Model:
+        """Read a network of this framework with the inputs and outputs of this one."""
+
+    def explain(
+        self, config: TuningConfig, statistics: Statistics, reverted: Mapping[str, str]
+    ) -> list[OpDecision]:
+        """Return every op's precision and reason; ``reverted`` says why groups stay fp32."""
+
+    def raw_outputs(self, model: Model, batch: dict[str, Array]) -> list[Array]:
+        """Return a model's outputs on a batch, in order."""

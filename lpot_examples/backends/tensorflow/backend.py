@@ -1,0 +1,129 @@
+"""The TensorFlow backend as the tuner sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lpot_examples.backends.base import Model, OpDecision, Progress
+from lpot_examples.backends.tensorflow.calibrate import collect
+from lpot_examples.backends.tensorflow.emit import Emitted, Emitter
+from lpot_examples.backends.tensorflow.explain import decisions
+from lpot_examples.backends.tensorflow.graphdef import Graph
+from lpot_examples.backends.tensorflow.groups import find_groups
+from lpot_examples.backends.tensorflow.model import Array, TensorFlowModel, load_model
+from lpot_examples.backends.tensorflow.passes import clean
+from lpot_examples.backends.tensorflow.shapes import Shapes
+from lpot_examples.backends.tensorflow.sources import observed_tensors
+from lpot_examples.calibration.feed import InputSpec
+from lpot_examples.calibration.statistics import Statistics
+from lpot_examples.errors import ModelError
+from lpot_examples.graph import Op, OpGraph, TuningConfig
+from lpot_examples.host import InstructionSet
+
+
+class TensorFlowBackend:
+    """An fp32 frozen graph and everything derived from it.
+
+    Args:
+        model: The network as given; never changed.
+        isa: The instruction set to emit int8 kernels for.
+
+    Raises:
+        ModelError: If the network holds nothing that an int8 kernel could run.
+    """
+
+    suffix = ".pb"
+
+    def __init__(self, model: TensorFlowModel, isa: InstructionSet) -> None:
+        self._model = model
+        self._isa = isa
+        self._refuse_quantized(model)
+        self._graph = Graph(model.graph_def, inputs=model.input_names, outputs=model.output_names)
+        self._graph.remove_unreachable()
+        clean(self._graph)
+        self._clean_def = self._graph.to_graph_def()
+        shapes = Shapes(self._clean_def)
+        self._grouping = find_groups(self._graph, shapes)
+        self._emitter = Emitter(self._graph, self._grouping, shapes, isa)
+        self.op_graph = OpGraph(self._grouping.described, self._others())
+        if not self.op_graph.quantizable:
+            reasons = sorted({group.reason for group in self.op_graph.groups})
+            why = f" ({'; '.join(reasons)})" if reasons else ""
+            raise ModelError(
+                f"{model.source} has no convolution or matrix product that can run in int8{why}; "
+                "there is nothing to tune."
+            )
+
+    @property
+    def op_types(self) -> Mapping[str, str]:
+        """Type by name of every op of the network as given."""
+        return {node.name: node.op for node in self._model.graph_def.node}
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """Shape and dtype by input name."""
+        return {name: self._model.input_spec(name) for name in self._model.input_names}
+
+    def baseline(self) -> Model:
+        """Return the network as given."""
+        return self._model
+
+    def calibrate(
+        self,
+        batches: Iterable[dict[str, Array]],
+        *,
+        sizes: Sequence[int],
+        progress: Progress | None = None,
+    ) -> dict[int, Statistics]:
+        """Collect the statistics of every tensor that an int8 kernel could read or make."""
+        tensors = observed_tensors(self._graph, self._grouping.compute.values())
+        return collect(self._clean_def, tensors, batches, sizes=sizes, progress=progress)
+
+    def emit(self, config: TuningConfig, statistics: Statistics) -> TensorFlowModel:
+        """Return the int8 network of a configuration, ready for a quick start."""
+        emitted = self._emitter.emit(config, statistics)
+        return self._wrap(emitted.graph_def, fast_start=True)
+
+    def load(self, path: Path) -> TensorFlowModel:
+        """Read a network with the inputs and outputs of this one."""
+        names = {"inputs": self._model.input_names, "outputs": self._model.output_names}
+        return load_model(path, fast_start=True, **names)
+
+    def explain(
+        self, config: TuningConfig, statistics: Statistics, reverted: Mapping[str, str]
+    ) -> list[OpDecision]:
+        """Return every op's precision and reason."""
+        emitted: Emitted = self._emitter.emit(config, statistics)
+        return decisions(self._graph, self._grouping, emitted, reverted)
+
+    def raw_outputs(self, model: Model, batch: dict[str, Array]) -> list[Array]:
+        """Return a model's outputs on a batch, in order."""
+        assert isinstance(model, TensorFlowModel)
+        return model.run(self._model.output_names, batch)
+
+    def _wrap(self, graph_def: Any, *, fast_start: bool) -> TensorFlowModel:
+        return TensorFlowModel(
+            graph_def,
+            inputs=self._model.input_names,
+            outputs=self._model.output_names,
+            fast_start=fast_start,
+        )
+
+    def _others(self) -> tuple[Op, ...]:
+        grouped = {op.name for group in self._grouping.described for op in group.ops}
+        return tuple(
+            Op(node.name, node.op)
+            for node in self._graph
+            if node.name not in grouped and node.op != "Const"
+        )
+
+    @staticmethod
+    def _refuse_quantized(model: TensorFlowModel) -> None:
+        for node in model.graph_def.node:
+            if node.op.lstrip("_").startswith(("Quantized", "FusedQuantized")):
+                raise ModelError(
+                    f"{model.source} is already quantized (node '{node.name}' is a {node.op}); "
+                    "give the fp32 model it was made from."
+                )

@@ -1,0 +1,157 @@
+"""The ``tune`` command: an fp32 model in, a certified int8 model out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lpot_examples.errors import LpotError
+
+if TYPE_CHECKING:
+    from lpot_examples.zoo.topologies import Topology
+
+_HELP = (
+    "Find the fastest int8/fp32 form of a model that verifiably clears an accuracy bar.\n\n"
+    "Exit codes: 0 the bar is met, 2 it is not (the best model is saved under a name that says "
+    "so), 1 the run could not be done, 130 stopped by Ctrl-C. The same command continues an "
+    "interrupted run."
+)
+
+_EXAMPLES = """Examples:
+
+  run_tuning.sh --topology=ssd_shapes
+
+  run_tuning.sh --topology=fastestdet --input_model=fastestdet.pb
+  --dataset_location=coco/ --output_model=fastestdet-int8.pb
+
+  run_tuning.sh --topology=digits --config=my.yaml --target_isa=avx2
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    settings = {"token_normalize_func": lambda token: token.replace("-", "_")}
+    app.command("tune", help=_HELP, epilog=_EXAMPLES, context_settings=settings)(tune_command)
+
+
+def tune_command(
+    *,
+    topology: Annotated[
+        str, typer.Option(metavar="NAME", help="A topology folder, such as ssd_shapes.")
+    ] = "",
+    input_model: Annotated[
+        Path | None,
+        typer.Option(
+            "--input_model",
+            metavar="FILE",
+            help="Frozen fp32 .pb. (default: the topology's embedded model)",
+        ),
+    ] = None,
+    output_model: Annotated[
+        Path | None,
+        typer.Option(
+            "--output_model", metavar="FILE", help="The tuned .pb. (default: in the workspace)"
+        ),
+    ] = None,
+    dataset_location: Annotated[
+        Path | None,
+        typer.Option(
+            "--dataset_location", metavar="FOLDER", help="Dataset, where none is embedded."
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="YAML", help="A tuning spec in place of the topology's own."),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch_size", min=1, metavar="N", help="Samples in a batch of the evaluation."
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Evaluate the first N samples only, for a quick look."
+        ),
+    ] = None,
+    target_isa: Annotated[
+        str,
+        typer.Option(
+            "--target_isa",
+            metavar="NAME",
+            help="Instruction set of the CPU that will run the model. (default: this one's)",
+        ),
+    ] = "",
+    max_trials: Annotated[
+        int | None,
+        typer.Option("--max_trials", min=1, metavar="N", help="Overrides the spec's."),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Overrides the spec's.")
+    ] = None,
+    workspace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Journal and candidates. (default: ./lpot_workspace/…)"
+        ),
+    ] = None,
+    benchmark_seconds: Annotated[
+        float,
+        typer.Option(
+            "--benchmark_seconds", min=0, help="Time for the comparison with fp32; 0 skips it."
+        ),
+    ] = 8.0,
+) -> None:
+    """Find the fastest int8/fp32 form of a model that verifiably clears an accuracy bar."""
+    from lpot_examples.cli.listener import ConsoleListener
+    from lpot_examples.cli.tune_tables import print_result
+    from lpot_examples.quantization import tune
+    from lpot_examples.spec import load_spec
+
+    if not topology:
+        raise LpotError(
+            "--topology is required: it names the folder with the model's q_dataloader.py and "
+            "eval_func.py, such as --topology=ssd_shapes."
+        )
+    from lpot_examples.zoo.topologies import find_topology
+
+    folder = find_topology(topology)
+    overrides: dict[str, Any] = {
+        "tuning.exit_policy.max_trials": max_trials,
+        "tuning.exit_policy.timeout": timeout,
+        "tuning.workspace.path": str(workspace) if workspace else None,
+    }
+    given = {key: value for key, value in overrides.items() if value is not None}
+    spec = load_spec(config or folder.spec_path, overrides=given)
+    model = input_model or folder.embedded_model
+    if model is None:
+        raise LpotError(
+            f"topology '{topology}' has no embedded model. Give one with --input_model=model.pb; "
+            f"{folder.folder / 'README.md'} says where to get it."
+        )
+    listener = ConsoleListener()
+    try:
+        result = tune(
+            spec,
+            model,
+            folder.q_dataloader(dataset_location),
+            eval_func=folder.eval_func(dataset_location, batch_size, limit),
+            output=output_model,
+            target_isa=target_isa or None,
+            data_identity=_data_identity(folder, dataset_location, limit),
+            listener=listener,
+            benchmark_seconds=benchmark_seconds,
+        )
+    finally:
+        listener.close()
+    print_result(result)
+    if result.met is False:
+        raise typer.Exit(2)
+
+
+def _data_identity(topology: Topology, location: Path | None, limit: int | None) -> str:
+    where = str(location.resolve()) if location is not None else "embedded"
+    return f"{topology.name} {where} {limit or 'all'}"

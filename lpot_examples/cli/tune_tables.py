@@ -1,0 +1,108 @@
+"""Prints what a tuning run ended with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from lpot_examples.cli.console import results
+
+if TYPE_CHECKING:
+    from lpot_examples.tuner import TuningResult
+
+
+def print_result(result: TuningResult) -> None:
+    """Print accuracy, latency, size, what stays fp32 and where everything is."""
+    from rich.table import Table
+
+    report, console = result.report, results()
+    table = Table(title=f"{report['model']['name']}: {_verdict(result)}", title_style="bold")
+    for column, justify in (("", "left"), ("fp32", "right"), ("int8", "right"), ("", "left")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for row in (*_accuracy(report), *_latency(report), _size(report)):
+        table.add_row(*row)
+    console.print(table)
+    if len(report["search"]["history"]) > 1 or result.met is False:
+        console.print(_trials(report))
+    _print_details(report, result)
+
+
+def _verdict(result: TuningResult) -> str:
+    if result.met is None:
+        return "accuracy NOT checked"
+    return "the accuracy bar is met" if result.met else "the accuracy bar is NOT met"
+
+
+def _accuracy(report: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    accuracy = report["accuracy"]
+    if not accuracy["checked"]:
+        return [("accuracy", "-", "-", "not checked: no eval_func")]
+    loss = f"{100 * accuracy['drop_relative']:.2f} % lost; bar: {accuracy['criterion']['text']}"
+    return [(accuracy["metric"], f"{accuracy['fp32']:.4f}", f"{accuracy['int8']:.4f}", loss)]
+
+
+def _latency(report: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    latency = report["latency_ms"]
+    if not latency["measured"]:
+        return []
+    rows = []
+    for name in ("p50", "p90", "p99"):
+        fp32, int8 = latency["fp32"][name], latency["int8"][name]
+        remark = ""
+        if name == "p50":
+            word = "SLOWER than fp32" if latency["slower_than_fp32"] else "faster"
+            remark = f"{latency['speedup']:.2f}x, {word}; batch {latency['batch_size']}"
+        rows.append((f"latency {name}, ms", f"{fp32:.2f}", f"{int8:.2f}", remark))
+    return rows
+
+
+def _size(report: dict[str, Any]) -> tuple[str, str, str, str]:
+    sizes = report["size_bytes"]
+    fp32 = f"{sizes['fp32'] / 1e6:.2f}" if sizes["fp32"] else "-"
+    return ("size, MB", fp32, f"{sizes['int8'] / 1e6:.2f}", "")
+
+
+def _trials(report: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(title="trials")
+    for column in ("", "groups in fp32", "calibration", "score", "loss / allowed", "bar", "s"):
+        table.add_column(column, justify="right")
+    for trial in report["search"]["history"]:
+        config = trial["config"]
+        failed = trial["score"] is None
+        table.add_row(
+            str(trial["index"]),
+            str(len(config["fp32"])),
+            f"{config['activation_algorithm']}/{config['weight_algorithm']}",
+            "failed" if failed else f"{trial['score']:.4f}",
+            "-" if failed else f"{trial['loss']:+.4f} / {trial['allowance']:.4f}",
+            "met" if trial["met"] else "missed",
+            f"{trial['seconds']:.1f}",
+        )
+    return table
+
+
+def _print_details(report: dict[str, Any], result: TuningResult) -> None:
+    console, host, search = results(), report["host"], report["search"]
+    groups = Counter(op["precision"] for op in report["ops"] if op["name"] == op["group"])
+    console.print(
+        f"search: {search['trials']} trials, {search['full_evaluations']:g} full evaluations, "
+        f"{search['seconds']:.1f} s; groups: {groups['int8']} int8, {groups['fp32']} fp32"
+    )
+    onednn = "on" if host["onednn"] else "off"
+    console.print(f"host: {host['cpu']}, {host['isa']}, {host['threads']} threads, oneDNN {onednn}")
+    elsewhere = report["exact_on"]
+    unsafe = [name for name, exact in elsewhere["instruction_sets"].items() if not exact]
+    if unsafe:
+        console.print(
+            f"note: 8-bit weights may saturate on CPUs of {', '.join(unsafe)}; for these, tune "
+            "with --target_isa=avx2."
+        )
+    if report["latency_ms"].get("slower_than_fp32"):
+        console.print(
+            "note: on this machine the int8 model is SLOWER than fp32; deploy it for its size "
+            "only, or keep fp32."
+        )
+    console.print(f"model:  {result.path}")
+    console.print(f"report: {result.report_path}")

@@ -1,0 +1,75 @@
+"""What a run tells whoever watches it. Only commands print; the tuner calls these."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lpot_examples.evaluation.result import EvaluationResult
+    from lpot_examples.search.trial import Trial
+
+
+class Listener:
+    """Receives the events of a run; this base ignores them all."""
+
+    def stage(self, text: str) -> None:
+        """Tell that a stage of the run begins."""
+
+    def progress(self, text: str, done: int, total: int | None) -> None:
+        """Tell how far a long step is; ``total`` is None where it is not known."""
+
+    def baseline(self, result: EvaluationResult, *, again: bool) -> None:
+        """Tell the fp32 score; ``again`` if it was read from the journal."""
+
+    def trial(self, trial: Trial, *, again: bool) -> None:
+        """Tell a finished trial; ``again`` if it was read from the journal."""
+
+    def note(self, text: str) -> None:
+        """Tell something that the user should know."""
+
+    def warning(self, text: str) -> None:
+        """Tell something that limits what the result is good for."""
+
+
+class LoggingListener(Listener):
+    """Writes events to the ``lpot_examples`` logger; progress at most every ten seconds."""
+
+    def __init__(self) -> None:
+        self._log = logging.getLogger("lpot_examples")
+        if not self._log.handlers and not logging.getLogger().handlers:
+            handler = logging.StreamHandler()
+            handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+            self._log.addHandler(handler)
+            self._log.setLevel(logging.INFO)
+        self._last = time.monotonic()
+
+    def stage(self, text: str) -> None:
+        """Log the stage."""
+        self._log.info("%s", text)
+
+    def progress(self, text: str, done: int, total: int | None) -> None:
+        """Log progress now and then."""
+        if time.monotonic() - self._last > 10:
+            self._last = time.monotonic()
+            self._log.info("  %s: %d%s", text, done, f"/{total}" if total else "")
+
+    def baseline(self, result: EvaluationResult, *, again: bool) -> None:
+        """Log the fp32 score."""
+        self._log.info("  fp32 %s %.4f", result.metric, result.score)
+
+    def trial(self, trial: Trial, *, again: bool) -> None:
+        """Log a trial."""
+        score = f"{trial.score:.4f}" if trial.score is not None else f"failed: {trial.error}"
+        outcome = "meets the bar" if trial.met else "misses the bar"
+        fp32 = len(trial.config.fp32)
+        self._log.info("  trial %d: %s, %s, %d groups in fp32", trial.index, score, outcome, fp32)
+
+    def note(self, text: str) -> None:
+        """Log a remark."""
+        self._log.info("  %s", text)
+
+    def warning(self, text: str) -> None:
+        """Log a warning."""
+        self._log.warning("  %s", text)

@@ -1,0 +1,75 @@
+"""Which groups cause the output error: adaptive group testing from the all-int8 network.
+
+Blocks of neighbouring groups are reverted to fp32 together. The block whose reverting removes most
+error is split in two and its halves are tested, so that a few guilty groups among many are found
+with far fewer probes than one per group, and groups that matter only together are seen together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lpot_examples.graph import Group, TuningConfig
+
+# Probes that a ranking may cost at most.
+MAX_PROBES = 48
+
+_FIRST_BLOCKS = 8
+
+# Blocks whose reverting removes less than this share of the error are not worth splitting.
+_NEGLIGIBLE = 0.02
+
+
+@dataclass(frozen=True)
+class _Block:
+    names: tuple[str, ...]
+    gain: float
+
+    @property
+    def mean(self) -> float:
+        return self.gain / len(self.names)
+
+
+def rank(
+    groups: Sequence[Group],
+    config: TuningConfig,
+    probe: Callable[[TuningConfig], float],
+    note: Callable[[str, int, int], None] = lambda text, done, total: None,
+) -> list[str]:
+    """Return group names, the most harmful first.
+
+    Args:
+        groups: The groups that may be reverted, in order of execution.
+        config: The configuration in which they are int8.
+        probe: Label-free output error of a configuration.
+        note: Told (text, probes done, probes at most).
+    """
+    whole = probe(config)
+    names = [group.name for group in groups]
+    budget = min(MAX_PROBES, 2 * len(names))
+    text = "finding the ops that cause the error"
+    done = 0
+
+    def test(block: tuple[str, ...]) -> _Block:
+        nonlocal done
+        note(text, done, budget)
+        done += 1
+        return _Block(block, whole - probe(config.with_fp32(block)))
+
+    size = -(-len(names) // _FIRST_BLOCKS)
+    open_blocks = [test(tuple(names[i : i + size])) for i in range(0, len(names), size)]
+    final: list[_Block] = []
+    while open_blocks:
+        open_blocks.sort(key=lambda block: block.gain, reverse=True)
+        block = open_blocks.pop(0)
+        small = block.gain < _NEGLIGIBLE * whole
+        if len(block.names) == 1 or small or done + 2 > budget:
+            final.append(block)
+            continue
+        half = (len(block.names) + 1) // 2
+        open_blocks += [test(block.names[:half]), test(block.names[half:])]
+    note(text, budget, budget)
+    position = {name: index for index, name in enumerate(names)}
+    scores = {name: block.mean for block in final for name in block.names}
+    return sorted(names, key=lambda name: (-scores[name], position[name]))

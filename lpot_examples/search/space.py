@@ -1,0 +1,123 @@
+"""The search space: what the network allows, narrowed by the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lpot_examples.graph import Group, OpGraph, TuningConfig
+from lpot_examples.spec import Spec
+from lpot_examples.spec.constraints import OpConstraint
+
+ACTIVATION_ALGORITHMS = ("minmax", "percentile", "mse", "kl")
+WEIGHT_ALGORITHMS = ("minmax", "mse")
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What a strategy may choose.
+
+    Attributes:
+        free: Groups that may be int8 or fp32, in order of execution.
+        required: Groups that the spec keeps in int8.
+        base: The configuration with everything int8 that may be, before any choice.
+        activation_algorithms: Range algorithms to choose from, in order of preference.
+        weight_algorithms: Weight algorithms to choose from.
+        sizes: Calibration sampling sizes to choose from, ascending.
+        reasons: Group name to why the spec keeps it in fp32.
+    """
+
+    free: tuple[Group, ...]
+    required: tuple[Group, ...]
+    base: TuningConfig
+    activation_algorithms: tuple[str, ...]
+    weight_algorithms: tuple[str, ...]
+    sizes: tuple[int, ...]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def int8_groups(self) -> tuple[Group, ...]:
+        """The groups that are int8 in the base configuration."""
+        return (*self.required, *self.free)
+
+
+def build_space(graph: OpGraph, op_types: Mapping[str, str], spec: Spec) -> SearchSpace:
+    """Intersect what the network allows with what the spec asks for.
+
+    Args:
+        graph: The network.
+        op_types: Type by name of every op of the network as given.
+        spec: The tuning spec.
+
+    Raises:
+        SpecError: If the spec names ops that the network does not have, excludes every
+            precision of an op, or asks for what no int8 kernel offers.
+    """
+    _check_names(op_types, spec)
+    free: list[Group] = []
+    required: list[Group] = []
+    reasons: dict[str, str] = {}
+    overrides: dict[str, str] = {}
+    bits: dict[str, int] = {}
+    per_tensor: set[str] = set()
+    for group in graph.quantizable:
+        constraints = [spec.constraints_for(op.name, op_type=op.type) for op in group.ops]
+        own = spec.constraints_for(group.name, op_type=group.type)
+        if not all(constraint.allows_int8 for constraint in constraints):
+            reasons[group.name] = "the spec keeps it in fp32"
+            continue
+        (free if own.allows_fp32 else required).append(group)
+        _read(own, spec, group.name, overrides, bits, per_tensor)
+    wide = spec.quantization.model_wise
+    algorithms = wide.activation.algorithm or ACTIVATION_ALGORITHMS
+    base = TuningConfig(
+        fp32=frozenset(reasons),
+        activation_algorithm=algorithms[0],
+        activation_overrides=overrides,
+        weight_bits=bits,
+        per_tensor=frozenset(per_tensor),
+    )
+    return SearchSpace(
+        free=tuple(free),
+        required=tuple(required),
+        base=base,
+        activation_algorithms=tuple(algorithms),
+        weight_algorithms=tuple(wide.weight.algorithm or WEIGHT_ALGORITHMS),
+        sizes=tuple(sorted(set(spec.quantization.calibration.sampling_size))),
+        reasons=reasons,
+    )
+
+
+def _read(
+    own: OpConstraint,
+    spec: Spec,
+    name: str,
+    overrides: dict[str, str],
+    bits: dict[str, int],
+    per_tensor: set[str],
+) -> None:
+    """Take one group's own choices from its constraint."""
+    wide = spec.quantization.model_wise
+    if own.activation.algorithm and own.activation.algorithm != wide.activation.algorithm:
+        overrides[name] = own.activation.algorithm[0]
+    if own.weight.bit:
+        bits[name] = max(int(bit) for bit in own.weight.bit)
+    if own.weight.granularity and "per_channel" not in own.weight.granularity:
+        per_tensor.add(name)
+    where = ("quantization",)
+    if own.weight.scheme and "sym" not in own.weight.scheme:
+        raise spec.error(f"the int8 kernels take symmetric weights only (op '{name}').", *where)
+    if own.activation.granularity and "per_tensor" not in own.activation.granularity:
+        raise spec.error(
+            f"the int8 kernels take per-tensor activations only (op '{name}').", *where
+        )
+
+
+def _check_names(op_types: Mapping[str, str], spec: Spec) -> None:
+    unmatched = spec.unmatched(list(op_types), op_types=dict(op_types))
+    if unmatched:
+        first = unmatched[0]
+        kind = "regular expression" if first.is_regex else "name"
+        raise spec.error(
+            f"no op of the model matches the {kind} '{first.key}'.{first.hint}", *first.path
+        )

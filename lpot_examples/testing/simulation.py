@@ -1,0 +1,219 @@
+"""An fp32 simulation of an int8 graph, and a check of every eight-bit tensor against it.
+
+    x ─► Conv2D(W) ─► y      x ─► fake ─► Conv2D(W̃) ─► y ─► fake ─►
+                         ══►
+
+W̃ are the emitted weights as reals, and ``fake`` rounds to the codes of the tensor's encoding. Run
+freely, the simulation tells what an int8 graph should give. Forced with the codes of a real run, it
+tells for each op by itself whether the op's kernel is right, whatever the ops in front of it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpot_examples.backends.tensorflow.emit import Emitted
+from lpot_examples.backends.tensorflow.emit.builder import Builder
+from lpot_examples.backends.tensorflow.graphdef import Graph, split_name
+from lpot_examples.backends.tensorflow.groups import ComputeGroup
+from lpot_examples.backends.tensorflow.kernels import COMPUTE
+from lpot_examples.backends.tensorflow.runtime import import_tensorflow
+from lpot_examples.quantize.encoding import Encoding
+from lpot_examples.testing.compilation import Compilation
+
+Array = NDArray[Any]
+Feed = Mapping[str, Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deviation:
+    """How an int8 run differs from its simulation.
+
+    Attributes:
+        codes: Tensor name to the largest difference of codes, each op judged by itself.
+        outputs: The int8 graph's outputs.
+        forced: The same outputs, computed in fp32 from the int8 run's eight-bit tensors.
+    """
+
+    codes: Mapping[str, int]
+    outputs: list[Array]
+    forced: list[Array]
+
+    @property
+    def worst(self) -> tuple[str, int]:
+        """The tensor of the largest difference, and the difference."""
+        return max(self.codes.items(), key=lambda item: item[1], default=("", 0))
+
+
+class Simulation:
+    """The fp32 counterpart of an emitted graph.
+
+    Args:
+        compilation: The network.
+        emitted: What was emitted for it.
+        session: Keyword options for the sessions of the int8 graph, see `int8_session`.
+    """
+
+    def __init__(self, compilation: Compilation, emitted: Emitted, **session: Any) -> None:
+        self._network = compilation
+        self._emitted = emitted
+        self._session = session
+        self._encodings = emitted.plan.encodings
+        graph = compilation.graph
+        self._graph = Graph(compilation.graph_def, inputs=graph.inputs, outputs=graph.outputs)
+        emitted_graph = Graph(emitted.graph_def, inputs=graph.inputs, outputs=graph.outputs)
+        for group in emitted.plan.groups.values():
+            _use_emitted_weights(self._graph, emitted_graph, group)
+        for tensor in self._encodings:
+            self._fake(tensor)
+        codes = {name: Builder(graph, emitted.plan).codes(name) for name in self._encodings}
+        live = emitted_graph.nodes
+        self._codes = {t: name for t, name in codes.items() if split_name(name)[0] in live}
+
+    def run(self, feed: Feed) -> list[Array]:
+        """Return what the int8 graph should give, as far as rounding can be foreseen."""
+        return _run(self._simulator, self._outputs, feed)
+
+    def run_int8(self, feed: Feed) -> list[Array]:
+        """Return the int8 graph's outputs."""
+        return _run(self._int8, self._network.graph.outputs, feed)
+
+    def check(self, feed: Feed) -> Deviation:
+        """Run the int8 graph, and judge each of its ops by itself."""
+        names = list(self._codes)
+        outputs = list(self._network.graph.outputs)
+        got = _run(self._int8, [self._codes[name] for name in names] + outputs, feed)
+        codes = {name: _plain(array) for name, array in zip(names, got[: len(names)], strict=True)}
+        real = {_fake_name(n): self._encodings[n].dequantize(c) for n, c in codes.items()}
+        wanted = _run(self._simulator, names + self._outputs, {**feed, **real})
+        differences = {
+            name: _difference(self._encodings[name], codes[name], value)
+            for name, value in zip(names, wanted[: len(names)], strict=True)
+        }
+        return Deviation(codes=differences, outputs=got[len(names) :], forced=wanted[len(names) :])
+
+    @property
+    def _outputs(self) -> list[str]:
+        plan = self._emitted.plan
+        return [
+            _fake_name(name) if name in self._encodings and name not in plan.boundaries else name
+            for name in self._network.graph.outputs
+        ]
+
+    @cached_property
+    def _simulator(self) -> Any:
+        return int8_session(self._graph.to_graph_def())
+
+    @cached_property
+    def _int8(self) -> Any:
+        return int8_session(self._emitted.graph_def, **self._session)
+
+    def _fake(self, tensor: str) -> None:
+        """Put the rounding behind a tensor; at a boundary, only in front of int8 readers."""
+        tf = import_tensorflow()
+        graph, encoding, name = self._graph, self._encodings[tensor], _fake_name(tensor)
+        if tensor in self._emitted.plan.boundaries:
+            self._redirect_int8_readers(tensor, name)
+        else:
+            graph.redirect(tensor, name)
+        ends = (-127, 127) if encoding.dtype == "s8" else (0, 255)
+        constants = {
+            "scale": encoding.scale,
+            "low": ends[0] - encoding.zero_point,
+            "high": ends[1] - encoding.zero_point,
+        }
+        scale, low, high = (
+            graph.add_constant(f"{name}/{key}", np.float32(value))
+            for key, value in constants.items()
+        )
+        steps = graph.add("RealDiv", f"{name}/steps", [tensor, scale], T=tf.float32)
+        whole = graph.add("Rint", f"{name}/whole", [steps], T=tf.float32)
+        below = graph.add("Minimum", f"{name}/below", [whole, high], T=tf.float32)
+        inside = graph.add("Maximum", f"{name}/inside", [below, low], T=tf.float32)
+        graph.add("Mul", name, [inside, scale], T=tf.float32)
+
+    def _redirect_int8_readers(self, tensor: str, fake: str) -> None:
+        plan, graph = self._emitted.plan, self._graph
+        readers = {name for name in plan.movements}
+        for group in plan.groups.values():
+            readers.add(group.anchor)
+            if group.source == tensor and group.op == "DepthwiseConv2dNative":
+                _own_pad(graph, group)
+            if group.anchor in plan.sums and group.sum_node is not None:
+                readers.add(group.sum_node)
+            readers.add(f"{group.anchor}/own_pad")
+        for reader in graph.readers(split_name(tensor)[0]):
+            for index, source in enumerate(reader.input):
+                if reader.name in readers and split_name(source) == split_name(tensor):
+                    graph.set_input(reader.name, index, fake)
+
+
+def int8_session(graph_def: Any, *, inter_op: int = 1, optimize: bool = True) -> Any:
+    """Open a session as a stranger would: stock options.
+
+    Args:
+        graph_def: The graph.
+        inter_op: Threads that run ops side by side.
+        optimize: False skips every grappler pass.
+    """
+    tf = import_tensorflow()
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(graph_def, name="")
+    config = tf.compat.v1.ConfigProto(
+        inter_op_parallelism_threads=inter_op, intra_op_parallelism_threads=2
+    )
+    config.graph_options.rewrite_options.disable_meta_optimizer = not optimize
+    return tf.compat.v1.Session(graph=graph, config=config)
+
+
+def _run(session: Any, names: Any, feed: Feed) -> list[Array]:
+    fetches = [name if ":" in name else f"{name}:0" for name in names]
+    result: list[Array] = session.run(fetches, {f"{name}:0": value for name, value in feed.items()})
+    return result
+
+
+def _fake_name(tensor: str) -> str:
+    return f"{tensor.replace(':', '_port_')}/fake"
+
+
+def _plain(codes: Array) -> Array:
+    """View TensorFlow's quantized arrays as uint8 or int8."""
+    return codes.view(np.uint8 if "quint8" in str(codes.dtype) else np.int8)
+
+
+def _difference(encoding: Encoding, codes: Array, real: Array) -> int:
+    if codes.shape != real.shape:
+        raise AssertionError(f"int8 has the shape {codes.shape}, fp32 {real.shape}")
+    wanted = encoding.quantize(real).astype(np.int64)
+    return int(np.abs(codes.astype(np.int64) - wanted).max(initial=0))
+
+
+def _own_pad(graph: Graph, group: ComputeGroup) -> None:
+    """Give a depthwise convolution a Pad of its own, since fp32 ops may read the present one."""
+    pad = graph.nodes[split_name(graph.nodes[group.anchor].input[0])[0]]
+    if group.explicit_pads is None or pad.op not in ("Pad", "PadV2"):
+        return
+    copy = type(pad)()
+    copy.CopyFrom(pad)
+    copy.name = f"{group.anchor}/own_pad"
+    graph.set_input(group.anchor, 0, graph.insert(copy))
+
+
+def _use_emitted_weights(graph: Graph, emitted: Graph, group: ComputeGroup) -> None:
+    bias = f"{group.anchor}/int8/bias"
+    (kernel,) = (node for node in emitted if node.op == COMPUTE[group.op] and bias in node.input)
+    codes, peak = emitted.constant(kernel.input[1]), emitted.constant(kernel.input[6])
+    if codes is None or peak is None:
+        raise AssertionError(f"the kernel of '{group.anchor}' has no constant weights")
+    scales = (peak.astype(np.float64) / 127).reshape([codes.shape[a] for a in group.channel_axes])
+    real = (_plain(codes).astype(np.float64) * scales).astype(np.float32)
+    if graph.nodes[group.anchor].attr["transpose_b"].b:
+        real = real.T
+    graph.set_input(group.anchor, 1, graph.add_constant(f"{group.anchor}/emitted_weights", real))
