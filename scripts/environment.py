@@ -1,7 +1,7 @@
 """Two questions of environment.sh about a Python environment; uses the standard library alone.
 
-    python environment.py stamp requirements.txt...      the stamp of a complete .venv
-    python environment.py missing requirements.txt...    the direct requirements that are not there
+``environment.py stamp FILE...`` prints the stamp of a complete .venv for these requirements files,
+``environment.py missing FILE...`` the direct requirements that cannot be imported.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Train digits on scikit-learn's handwritten digits and freeze it to digits.pb.
 
-The same seed on the same machine gives the same network. Takes about a minute.
+The same seed on the same machine gives the same network. Takes about half a minute on 2 cores.
 """
 
 from __future__ import annotations

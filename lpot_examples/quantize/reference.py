@@ -105,7 +105,13 @@ def same_pads(
 
 
 def sqnr(signal: Array, other: Array) -> float:
-    """Return the signal-to-quantization-noise ratio in dB; infinite for equal arrays."""
+    """Return the signal-to-quantization-noise ratio in dB; infinite for equal arrays.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+    if np.shape(signal) != np.shape(other):
+        raise ValueError(f"shapes differ: {np.shape(signal)} and {np.shape(other)}")
     clean = np.asarray(signal, np.float64)
     noise = float(np.sum((clean - np.asarray(other, np.float64)) ** 2))
     power = float(np.sum(clean**2))

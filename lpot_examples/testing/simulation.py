@@ -68,11 +68,12 @@ class Simulation:
         graph = compilation.graph
         self._graph = Graph(compilation.graph_def, inputs=graph.inputs, outputs=graph.outputs)
         emitted_graph = Graph(emitted.graph_def, inputs=graph.inputs, outputs=graph.outputs)
+        names = Builder(graph, emitted.plan)
         for group in emitted.plan.groups.values():
-            _use_emitted_weights(self._graph, emitted_graph, group)
+            _use_emitted_weights(self._graph, emitted_graph, group, names.name(group.anchor))
         for tensor in self._encodings:
             self._fake(tensor)
-        codes = {name: Builder(graph, emitted.plan).codes(name) for name in self._encodings}
+        codes = {name: names.codes(name) for name in self._encodings}
         live = emitted_graph.nodes
         self._codes = {t: name for t, name in codes.items() if split_name(name)[0] in live}
 
@@ -185,7 +186,9 @@ def _fake_name(tensor: str) -> str:
 
 def _plain(codes: Array) -> Array:
     """View TensorFlow's quantized arrays as uint8 or int8."""
-    return codes.view(np.uint8 if "quint8" in str(codes.dtype) else np.int8)
+    if codes.dtype.names is not None:
+        return codes[codes.dtype.names[0]]
+    return codes
 
 
 def _difference(encoding: Encoding, codes: Array, real: Array) -> int:
@@ -206,14 +209,15 @@ def _own_pad(graph: Graph, group: ComputeGroup) -> None:
     graph.set_input(group.anchor, 0, graph.insert(copy))
 
 
-def _use_emitted_weights(graph: Graph, emitted: Graph, group: ComputeGroup) -> None:
-    bias = f"{group.anchor}/int8/bias"
+def _use_emitted_weights(graph: Graph, emitted: Graph, group: ComputeGroup, prefix: str) -> None:
+    bias = f"{prefix}/bias"
     (kernel,) = (node for node in emitted if node.op == COMPUTE[group.op] and bias in node.input)
-    codes, peak = emitted.constant(kernel.input[1]), emitted.constant(kernel.input[6])
+    codes = emitted.constant(kernel.input[1])
+    peak = emitted.constant(f"{prefix}/weights_max")
     if codes is None or peak is None:
         raise AssertionError(f"the kernel of '{group.anchor}' has no constant weights")
     scales = (peak.astype(np.float64) / 127).reshape([codes.shape[a] for a in group.channel_axes])
     real = (_plain(codes).astype(np.float64) * scales).astype(np.float32)
-    if graph.nodes[group.anchor].attr["transpose_b"].b:
+    if group.op == "MatMul" and graph.nodes[group.anchor].attr["transpose_b"].b:
         real = real.T
     graph.set_input(group.anchor, 1, graph.add_constant(f"{group.anchor}/emitted_weights", real))

@@ -1,6 +1,6 @@
 """Train ssd_shapes on rendered scenes and freeze it to ssd_shapes.pb.
 
-The same seed on the same machine gives the same network. Takes about 20 minutes on 2 cores.
+The same seed on the same machine gives the same network. Takes about half an hour on 2 cores.
 """
 
 from __future__ import annotations

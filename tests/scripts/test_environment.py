@@ -132,7 +132,7 @@ def test_no_venv_uses_the_active_environment(tmp_path):
 def test_no_venv_names_what_is_missing(tmp_path):
     folder = make_clone(tmp_path / "clone")
     (folder / "requirements.txt").write_text(
-        "pillow==1.0  # has a module of another name\nno.such==1.2  # why\n# Needed by the above\nx==1\n"
+        "pillow==1.0  # its module has another name\nno.such==1.2\n# Needed by the above\nx==1\n"
     )
     code, seen, messages = run(folder / "run_tuning.sh", "--no-venv", cwd=folder)
     assert (code, seen) == (1, None)

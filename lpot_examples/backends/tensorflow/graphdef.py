@@ -89,6 +89,8 @@ class Graph:
 
         copy = graph_pb2.GraphDef()
         copy.CopyFrom(graph_def)
+        for node in copy.node:
+            _complete(node)
         self._library = copy.library
         self.versions = copy.versions
         self.inputs = tuple(inputs)
@@ -120,12 +122,15 @@ class Graph:
     def only_reader(self, name: str) -> Any | None:
         """Return the one node that reads tensor ``name:0``, or None.
 
-        None also where the node is a graph output, or has control or other-port readers.
+        None also where the node is a graph output, or has control or other-port readers, and where
+        the reader is fed, as an input of the graph.
         """
         readers = self._readers.get(name, set())
         if len(readers) != 1 or name in self.output_nodes:
             return None
         reader = self.nodes[next(iter(readers))]
+        if reader.name in self.inputs:
+            return None
         uses = [source for source in reader.input if split_name(source)[0] == name]
         return reader if len(uses) == 1 and split_name(uses[0])[1] == 0 else None
 
@@ -134,10 +139,13 @@ class Graph:
         return [split_name(source) for source in node.input if not source.startswith("^")]
 
     def constant(self, source: str) -> Array | None:
-        """Return the value of a Const node (read once), or None for any other tensor."""
+        """Return the value of a Const node (read once), or None for any other tensor.
+
+        None also for a Const that is fed, as an input of the graph.
+        """
         name, port = split_name(source)
         node = self.nodes.get(name)
-        if node is None or node.op != "Const" or port != 0:
+        if node is None or node.op != "Const" or port != 0 or name in self.inputs:
             return None
         if name not in self._values:
             tf = import_tensorflow()
@@ -206,6 +214,14 @@ class Graph:
         self._readers.setdefault(split_name(source)[0], set()).add(node)
         if all(split_name(other)[0] != old for other in target.input):
             self._readers[old].discard(node)
+
+    def add_control(self, node: str, source: Any) -> None:
+        """Let a node wait for what another node waits for."""
+        target = self.nodes[node]
+        for name in source.input:
+            if name.startswith("^") and name not in target.input:
+                target.input.append(name)
+                self._readers[name[1:]].add(node)
 
     def redirect(self, old: str, new: str) -> None:
         """Let every reader of tensor ``old`` read ``new`` instead; control edges follow."""
@@ -283,6 +299,23 @@ class _Fork(Graph):
         copy.CopyFrom(self.nodes[node])
         self.nodes[node] = copy
         super().set_input(node, index, source)
+
+
+def _complete(node: Any) -> None:
+    """Add the default attributes that old or stripped files leave out.
+
+    Reading an absent attribute would add an empty one. Colocations mean nothing on one CPU, and
+    would dangle where the other op is folded away.
+    """
+    from tensorflow.python.framework import op_def_registry
+
+    node.attr.pop("_class", None)
+    definition = op_def_registry.get(node.op)
+    if definition is None:
+        return
+    for attr in definition.attr:
+        if attr.HasField("default_value") and attr.name not in node.attr:
+            node.attr[attr.name].CopyFrom(attr.default_value)
 
 
 def make_node(op: str, name: str, inputs: Iterable[str], **attrs: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from lpot_examples.backends.tensorflow.control_flow import conditional_nodes
 from lpot_examples.backends.tensorflow.graphdef import Array, Graph, split_name, tensor_name
 from lpot_examples.backends.tensorflow.kernels import ACTIVATIONS, COMPUTE
-from lpot_examples.backends.tensorflow.passes.fold_batch_norm import output_channels
+from lpot_examples.backends.tensorflow.passes.fold_batch_norm import output_channels, per_channel
 from lpot_examples.backends.tensorflow.passes.fold_pad import spatial_zero_pad
 from lpot_examples.backends.tensorflow.shapes import Shapes
 from lpot_examples.graph import Group, Op, Precision
@@ -99,7 +99,7 @@ def find_groups(graph: Graph, shapes: Shapes) -> Grouping:
         node = graph.nodes[name]
         if node.op not in COMPUTE:
             continue
-        reason = _why_not(graph, node, inside)
+        reason = _why_not(graph, node, inside, shapes)
         if reason:
             ops = (Op(name, node.op),)
             described.append(
@@ -119,10 +119,12 @@ def _describe(graph: Graph, group: ComputeGroup) -> Group:
     return Group(name=group.anchor, type=group.op, ops=ops, precisions=both, macs=group.macs)
 
 
-def _why_not(graph: Graph, node: Any, inside: dict[str, str]) -> str:
+def _why_not(graph: Graph, node: Any, inside: dict[str, str], shapes: Shapes) -> str:
     """Return why a compute op must stay fp32, or an empty string."""
     from tensorflow.core.framework import types_pb2
 
+    if node.name in graph.inputs:
+        return "it is an input of the model"
     if node.name in inside:
         return f"inside {inside[node.name]}, where ranges cannot be calibrated"
     if node.attr["T"].type != types_pb2.DT_FLOAT:
@@ -138,7 +140,16 @@ def _why_not(graph: Graph, node: Any, inside: dict[str, str]) -> str:
         return "its layout is NCHW, for which there is no int8 kernel on CPU"
     if node.op == "DepthwiseConv2dNative" and any(d > 1 for d in node.attr["dilations"].list.i):
         return "a dilated depthwise convolution has no int8 kernel"
+    if node.op == "Conv2D" and _grouped(node, weights, shapes):
+        return "a grouped convolution has no int8 kernel"
     return ""
+
+
+def _grouped(node: Any, weights: Array, shapes: Shapes) -> bool:
+    """Tell whether a filter sees only some of the input's channels."""
+    shape = shapes.of(node.input[0])
+    channels = shape[-1] if shape else None
+    return channels is not None and channels != weights.shape[2]
 
 
 def _match(
@@ -194,7 +205,8 @@ def _bias(graph: Graph, reader: Any, node: Any, weights: Array) -> Array | None:
     other = operands[1] if split_name(operands[0])[0] == node.name else operands[0]
     bias = graph.constant(other)
     channels = weights.shape[-1] if node.op == "MatMul" else output_channels(node, weights)
-    if bias is None or bias.size != channels or bias.shape[-1:] != (channels,):
+    rank = 2 if node.op == "MatMul" else 4
+    if bias is None or bias.size != channels or not per_channel(bias, channels, rank=rank):
         return None
     return bias.reshape(-1)
 
@@ -211,7 +223,8 @@ def _residual(
     if graph.nodes[other].op == "Const":
         return None, None
     here, there = shapes.of(linear), shapes.of(tensor_name(other, port))
-    if here is None or there is None or None in here[1:] or here[1:] != there[1:]:
+    # A batch of 1 would be broadcast, which the kernel does not do: it reads past the end.
+    if here is None or here != there or None in here[1:]:
         return None, None
     # When both operands end in a convolution, the later one absorbs the sum: its summand is
     # then more likely to be ready and to have no other reader.

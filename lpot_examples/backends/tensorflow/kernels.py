@@ -56,6 +56,9 @@ MOVEMENTS: dict[str, Movement] = {
 
 POOLS = {"MaxPool": "QuantizedMaxPool", "AvgPool": "QuantizedAvgPool"}
 
+# Movements of several outputs; their kernels take quint8, but not qint8.
+SPLITS = frozenset({"Split", "SplitV"})
+
 # Compute ops that have an int8 kernel, and the kernel's name.
 COMPUTE = {
     "Conv2D": "_FusedQuantizedConv2D",

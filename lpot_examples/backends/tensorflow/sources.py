@@ -55,11 +55,20 @@ class Sources:
 def observed_tensors(graph: Graph, groups: Iterable[ComputeGroup]) -> list[str]:
     """Return the tensors whose ranges any configuration of these groups may need, sorted."""
     sources = Sources(graph)
-    wanted: set[str] = set()
+    made: set[str] = set()
+    read: set[str] = set()
     for group in groups:
-        wanted |= sources.of(group.source)
-        wanted.add(group.output)
+        read |= sources.of(group.source)
+        made.add(group.output)
         if group.sum_node is not None and group.summand is not None:
-            wanted.add(group.linear)
-            wanted |= sources.of(group.summand)
-    return sorted(wanted)
+            made.add(group.linear)
+            read |= sources.of(group.summand)
+    # An activation by itself moves codes, so a tensor in front of it can be a boundary.
+    stack = sorted(read - made)
+    while stack:
+        name = stack.pop()
+        if graph.nodes[split_name(name)[0]].op in ACTIVATIONS:
+            behind = sources.of(movement_inputs(graph, name)[0]) - read
+            read |= behind
+            stack.extend(sorted(behind - made))
+    return sorted(made | read)

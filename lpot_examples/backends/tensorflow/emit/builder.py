@@ -29,16 +29,23 @@ class Builder:
         self.graph = original.fork()
         self.plan = plan
         self._constants: dict[tuple[str, bytes], str] = {}
+        self._tag = "int8"
+        while any(f"/{self._tag}" in name for name in original.nodes):
+            self._tag += "_"
         tf = import_tensorflow()
         self.quantized = {"u8": tf.quint8, "s8": tf.qint8}
         self.plain = {"u8": tf.uint8, "s8": tf.int8}
 
     def codes(self, tensor: str) -> str:
         """Return the eight-bit form of a tensor that the plan carries."""
-        if tensor in self.plan.boundaries:
-            return f"{tensor.replace(':', '_')}/quantize"
         node, port = split_name(tensor)
-        return tensor_name(f"{node}/int8", port)
+        if tensor in self.plan.boundaries:
+            return f"{self.name(node)}/quantize_{port}"
+        return tensor_name(self.name(node), port)
+
+    def name(self, node: str) -> str:
+        """Return the name of a node's eight-bit form, which no node of the original has."""
+        return f"{node}/{self._tag}"
 
     def constant(self, value: Array, *, hint: str) -> str:
         """Return a Const of that value, shared by all who ask for it."""
@@ -68,6 +75,8 @@ class Builder:
         attrs: dict[str, Any] = {"T": self.quantized[encoding.dtype], "mode": mode}
         # MIN_COMBINED knows one rounding only.
         attrs["round_mode"] = "HALF_AWAY_FROM_ZERO" if encoding.zero_point else "HALF_TO_EVEN"
+        # By default the op widens any range below 0.01 to 0.01.
+        attrs["ensure_minimum_range"] = 0.0
         return self.graph.add("QuantizeV2", self.codes(tensor), [tensor, *bounds], **attrs)
 
     def dequantize(self, tensor: str, name: str) -> str:

@@ -59,7 +59,7 @@ class Lowering:
         inputs += builder.bounds(makes)
         types += [types[-1]] * 2
         inputs += self._control(group)
-        target = f"{output}/int8"
+        target = builder.name(output)
         activation = group.activation if output == group.output else None
         needs_clamp = self._clamps(activation, makes)
         kernel = f"{target}/kernel" if needs_clamp else target
@@ -83,7 +83,7 @@ class Lowering:
     ) -> tuple[list[str], list[Any]]:
         tf = import_tensorflow()
         builder = self.builder
-        prefix = f"{group.anchor}/int8"
+        prefix = builder.name(group.anchor)
         peak = (weights.scales.astype(np.float64) * 127).astype(np.float32)
         inputs = [
             self._input(group, reads),
@@ -102,7 +102,7 @@ class Lowering:
         assert group.static_pads is not None  # the planner chose another encoding otherwise
         pads = np.array(group.static_pads, np.int32).reshape(4, 2)
         channels = group.weights.shape[2]
-        name = f"{group.anchor}/int8/padded"
+        name = f"{self.builder.name(group.anchor)}/padded"
         return self.builder.with_channels(channels).pad(codes, name, pads, reads)
 
     def _summand(self, group: ComputeGroup, summand: str) -> str:
@@ -115,7 +115,7 @@ class Lowering:
         codes = builder.codes(summand)
         encoding = builder.plan.encodings[summand]
         quantized, plain = builder.quantized[encoding.dtype], builder.plain[encoding.dtype]
-        prefix = f"{group.anchor}/int8/summand"
+        prefix = f"{builder.name(group.anchor)}/summand"
         bits = builder.bitcast(codes, f"{prefix}/plain", quantized, plain)
         copy = builder.graph.add("Snapshot", f"{prefix}/copy", [bits], T=plain)
         return builder.bitcast(copy, prefix, plain, quantized)
@@ -200,7 +200,7 @@ class Lowering:
         relu6 = group.activation == "Relu6"
         builder.graph.add(
             COMPUTE["MatMul"],
-            f"{group.output}/int8" if relu6 else group.output,
+            builder.name(group.output) if relu6 else group.output,
             inputs + self._control(group),
             Tdevice_inputs=[],
             Thost_inputs=types,
@@ -220,4 +220,4 @@ class Lowering:
             output_quant_mode="SCALED",
         )
         if relu6:
-            builder.graph.add("Relu6", group.output, [f"{group.output}/int8"], T=tf.float32)
+            builder.graph.add("Relu6", group.output, [builder.name(group.output)], T=tf.float32)

@@ -8,7 +8,7 @@ import numpy as np
 
 from lpot_examples.backends.tensorflow.emit.builder import Builder
 from lpot_examples.backends.tensorflow.graphdef import split_name, tensor_name
-from lpot_examples.backends.tensorflow.kernels import MOVEMENTS, POOLS, Carrier
+from lpot_examples.backends.tensorflow.kernels import MOVEMENTS, POOLS, SPLITS, Carrier
 from lpot_examples.backends.tensorflow.shapes import Shapes
 from lpot_examples.backends.tensorflow.sources import movement_inputs
 from lpot_examples.quantize.encoding import Encoding
@@ -37,7 +37,10 @@ def lower_movement(builder: Builder, name: str, shapes: Shapes) -> None:
 
 def _same_op(builder: Builder, node: Any, inputs: list[str], encoding: Encoding) -> None:
     """Copy the node, reading codes."""
-    copy = _copy(builder, node, f"{node.name}/int8")
+    if node.op in SPLITS and encoding.dtype == "s8":
+        _split_signed(builder, node, inputs[0])
+        return
+    copy = _copy(builder, node, builder.name(node.name))
     replaced = {name: builder.codes(name) for name in inputs}
     copy.input[:] = [
         name if name.startswith("^") else replaced.get(tensor_name(*split_name(name)), name)
@@ -48,11 +51,27 @@ def _same_op(builder: Builder, node: Any, inputs: list[str], encoding: Encoding)
     builder.graph.insert(copy)
 
 
+def _split_signed(builder: Builder, node: Any, source: str) -> None:
+    """Split int8; splits know quint8 but not qint8."""
+    target = builder.name(node.name)
+    quantized, plain = builder.quantized["s8"], builder.plain["s8"]
+    codes = builder.bitcast(builder.codes(source), f"{target}/plain", quantized, plain)
+    copy = _copy(builder, node, f"{target}/split")
+    copy.input[MOVEMENTS[node.op].data[0]] = codes
+    copy.attr["T"].type = plain.as_datatype_enum
+    name = builder.graph.insert(copy)
+    parts = [
+        builder.bitcast(tensor_name(name, port), f"{target}/part_{port}", plain, quantized)
+        for port in range(int(node.attr["num_split"].i))
+    ]
+    builder.graph.add("IdentityN", target, parts, T=[quantized] * len(parts))
+
+
 def _through_plain(
     builder: Builder, node: Any, source: str, encoding: Encoding, shapes: Shapes
 ) -> None:
     """Run an op that has no quantized type on uint8 or int8."""
-    target = f"{node.name}/int8"
+    target = builder.name(node.name)
     if node.op == "Pad":
         shape = shapes.of(source)
         paddings = builder.original.constant(node.input[1])
@@ -89,7 +108,7 @@ def clamp(builder: Builder, codes: str, name: str, encoding: Encoding, activatio
 def _pool(builder: Builder, node: Any, source: str, encoding: Encoding) -> None:
     builder.graph.add(
         POOLS[node.op],
-        f"{node.name}/int8",
+        builder.name(node.name),
         [builder.codes(source), *builder.bounds(encoding)],
         T=builder.quantized[encoding.dtype],
         ksize=list(node.attr["ksize"].list.i),
@@ -100,13 +119,13 @@ def _pool(builder: Builder, node: Any, source: str, encoding: Encoding) -> None:
 
 def _dequantize(builder: Builder, name: str, node: Any) -> None:
     """Let fp32 readers of the node's outputs read dequantized codes."""
-    if node.op not in ("Split", "SplitV"):
+    if node.op not in SPLITS:
         builder.dequantize(name, name)
         return
     for port in range(int(node.attr["num_split"].i)):
         tensor = tensor_name(name, port)
         if tensor in builder.plan.encodings:
-            real = builder.dequantize(tensor, f"{name}/dequantize_{port}")
+            real = builder.dequantize(tensor, f"{builder.name(name)}/dequantize_{port}")
             builder.graph.redirect(tensor, real)
 
 

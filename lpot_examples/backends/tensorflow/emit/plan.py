@@ -19,7 +19,7 @@ from typing import Any
 
 from lpot_examples.backends.tensorflow.graphdef import Graph, tensor_name
 from lpot_examples.backends.tensorflow.groups import ComputeGroup
-from lpot_examples.backends.tensorflow.kernels import MOVEMENTS, Carrier
+from lpot_examples.backends.tensorflow.kernels import MOVEMENTS, SPLITS, Carrier
 from lpot_examples.backends.tensorflow.sources import Sources, movement_inputs
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.graph import TuningConfig
@@ -72,7 +72,10 @@ class Planner:
         self._eligible = {
             node.name
             for node in graph
-            if node.op in MOVEMENTS and node.name not in inside and _movable(graph, node)
+            if node.op in MOVEMENTS
+            and node.name not in inside
+            and node.name not in graph.inputs
+            and _movable(graph, node)
         }
         self._outputs = {name: _output_tensors(graph, name) for name in self._eligible}
 
@@ -158,7 +161,7 @@ def _made(group: ComputeGroup, sums: set[str]) -> str:
 
 def _output_tensors(graph: Graph, name: str) -> list[str]:
     node = graph.nodes[name]
-    count = int(node.attr["num_split"].i) if node.op in ("Split", "SplitV") else 1
+    count = int(node.attr["num_split"].i) if node.op in SPLITS else 1
     return [tensor_name(name, port) for port in range(count)]
 
 
@@ -169,8 +172,7 @@ def _movable(graph: Graph, node: Any) -> bool:
     movement = MOVEMENTS[node.op]
     if node.attr[movement.type_attr].type != types_pb2.DT_FLOAT:
         return False
-    several = node.op in ("Split", "SplitV")
-    if several and node.name in graph.output_nodes:
+    if node.op in SPLITS and node.name in graph.output_nodes:
         return False
     if movement.carrier is Carrier.POOL:
         window = list(node.attr["ksize"].list.i) + list(node.attr["strides"].list.i)

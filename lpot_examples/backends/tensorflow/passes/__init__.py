@@ -7,9 +7,11 @@ because batch-norm arrives as small constant expressions, then the folds that ne
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from lpot_examples.backends.tensorflow.control_flow import conditional_nodes
 from lpot_examples.backends.tensorflow.graphdef import Graph
 from lpot_examples.backends.tensorflow.passes import (
     fold_batch_norm,
@@ -59,17 +61,21 @@ def clean(graph: Graph) -> PassReport:
             rounding.
     """
     report = PassReport()
-    report.applied["fold_constants"] = fold_constants.run(graph)
+    # Inside control flow a new constant would be in the wrong frame or branch.
+    untouchable = conditional_nodes(graph).keys() | set(graph.inputs)
+    report.applied["fold_constants"] = fold_constants.run(graph, untouchable)
     for name, module in _REWRITES:
-        report.applied[name] = _apply(graph, module, report)
+        report.applied[name] = _apply(graph, module, report, untouchable)
         graph.remove_unreachable()
     return report
 
 
-def _apply(graph: Graph, module: Rewrite, report: PassReport) -> int:
+def _apply(graph: Graph, module: Rewrite, report: PassReport, untouchable: Set[str]) -> int:
     count = 0
     for node in graph:
         if node.op not in module.ANCHORS or node.name not in graph.nodes:
+            continue
+        if node.name in untouchable:
             continue
         match = module.check(graph, graph.nodes[node.name])
         if isinstance(match, str):

@@ -54,7 +54,7 @@ def check(graph: Graph, node: Any) -> Match | str | None:
     chain: list[str] = []
     current = node
     while (reader := graph.only_reader(current.name)) is not None:
-        step = _affine(graph, reader, current.name, channels)
+        step = _affine(graph, reader, current.name, channels, rank=2 if node.op == "MatMul" else 4)
         if step is None:
             break
         scale, shift = step[0] * scale, step[0] * shift + step[1]
@@ -100,7 +100,9 @@ def broadcast(node: Any, weights: Array, per_channel: Array) -> Array:
     return per_channel
 
 
-def _affine(graph: Graph, node: Any, source: str, channels: int) -> tuple[Array, Array] | None:
+def _affine(
+    graph: Graph, node: Any, source: str, channels: int, *, rank: int
+) -> tuple[Array, Array] | None:
     """Return (scale, shift) of one step that reads ``source``, or None if it is another op."""
     if node.op in _BATCH_NORMS:
         return _batch_norm(graph, node, source)
@@ -111,7 +113,7 @@ def _affine(graph: Graph, node: Any, source: str, channels: int) -> tuple[Array,
     operands = [tensor_name(name, port) for name, port in graph.data_inputs(node)]
     first = operands[0] == source
     constant = graph.constant(operands[1] if first else operands[0])
-    if constant is None or not _per_channel(constant, channels):
+    if constant is None or not per_channel(constant, channels, rank=rank):
         return None
     value = np.broadcast_to(constant.astype(np.float64).reshape(-1), (channels,))
     one, zero = np.ones(channels), np.zeros(channels)
@@ -124,9 +126,15 @@ def _affine(graph: Graph, node: Any, source: str, channels: int) -> tuple[Array,
     return one, value
 
 
-def _per_channel(constant: Array, channels: int) -> bool:
-    """Tell whether a constant varies along the last dimension only."""
-    if constant.dtype != np.float32 or constant.ndim > 4:
+def per_channel(constant: Array, channels: int, *, rank: int) -> bool:
+    """Tell whether a constant varies along the last dimension only and adds no dimension.
+
+    Args:
+        constant: The other operand of an elementwise op.
+        channels: The last dimension of the tensor.
+        rank: The tensor's rank.
+    """
+    if constant.dtype != np.float32 or constant.ndim > rank:
         return False
     if constant.size == 1:
         return True

@@ -6,9 +6,10 @@ Const ──────────────┘                       ══
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
-from lpot_examples.backends.tensorflow.graphdef import Graph, split_name, tensor_name
+from lpot_examples.backends.tensorflow.graphdef import Graph, split_name
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
 
 # A fold may not make the file much larger (Fill and Tile can make gigabytes out of scalars).
@@ -35,9 +36,14 @@ _IMPURE = frozenset(
 )
 
 
-def run(graph: Graph) -> int:
-    """Replace every stateless node of constant inputs by its value; return how many."""
-    foldable = _foldable(graph)
+def run(graph: Graph, untouchable: Set[str] = frozenset()) -> int:
+    """Replace every stateless node of constant inputs by its value; return how many.
+
+    Args:
+        graph: Changed in place.
+        untouchable: Names of nodes that must stay and whose value is not known.
+    """
+    foldable = _foldable(graph, untouchable)
     frontier = _frontier(graph, foldable)
     if not frontier:
         return 0
@@ -52,32 +58,44 @@ def run(graph: Graph) -> int:
     return folded
 
 
-def _foldable(graph: Graph) -> set[str]:
-    tf = import_tensorflow()
+def _foldable(graph: Graph, untouchable: Set[str]) -> set[str]:
     from tensorflow.python.framework import op_def_registry
 
-    constant = {node.name for node in graph if node.op == "Const"}
+    constant = {
+        node.name
+        for node in graph
+        if node.op == "Const" and not node.input and node.name not in untouchable
+    }
     foldable: set[str] = set()
     library = graph.function_names
     for name in graph.topological():
         node = graph.nodes[name]
-        if node.op in _IMPURE or node.op in library or not node.input:
+        if node.op in _IMPURE or node.op in library or not node.input or name in untouchable:
             continue
         if any(split_name(source)[0] not in constant for source in node.input):
             continue
         definition = op_def_registry.get(node.op)
         stateful = definition is None or definition.is_stateful
-        if stateful or len(definition.output_arg) != 1 or "T" in _quantized_attrs(node, tf):
+        if stateful or any(attr.HasField("func") for attr in node.attr.values()):
+            continue
+        if not _plain_output(node, definition):
             continue
         constant.add(name)
         foldable.add(name)
     return foldable
 
 
-def _quantized_attrs(node: Any, tf: Any) -> set[str]:
-    return {
-        key for key, attr in node.attr.items() if attr.type and tf.as_dtype(attr.type).is_quantized
-    }
+def _plain_output(node: Any, definition: Any) -> bool:
+    """Tell whether a node makes one tensor of numbers (no string, resource, quantized type)."""
+    tf = import_tensorflow()
+    if len(definition.output_arg) != 1:
+        return False
+    output = definition.output_arg[0]
+    if output.number_attr or output.type_list_attr:
+        return False
+    number = output.type or node.attr[output.type_attr].type
+    dtype = tf.as_dtype(number) if number else tf.string
+    return bool(dtype.is_bool or dtype.is_floating or (dtype.is_integer and not dtype.is_quantized))
 
 
 def _frontier(graph: Graph, foldable: set[str]) -> list[str]:
@@ -111,8 +129,14 @@ def _evaluate(graph: Graph, foldable: set[str], frontier: list[str]) -> list[Any
 
 
 def _source_bytes(graph: Graph, name: str) -> int:
-    total = 0
-    for source, port in graph.data_inputs(graph.nodes[name]):
-        value = graph.constant(tensor_name(source, port))
+    """Return the size of all constants that a node is computed from."""
+    total, seen, stack = 0, set(), [name]
+    while stack:
+        current = stack.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        value = graph.constant(current)
         total += 0 if value is None else value.nbytes
+        stack.extend(source for source, _ in graph.data_inputs(graph.nodes[current]))
     return total

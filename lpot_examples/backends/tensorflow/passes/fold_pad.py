@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lpot_examples.backends.tensorflow.graphdef import Graph, tensor_name
+from lpot_examples.backends.tensorflow.graphdef import Graph, split_name, tensor_name
 
 ANCHORS = frozenset({"Conv2D"})
 
@@ -40,7 +40,9 @@ def check(graph: Graph, node: Any) -> Match | str | None:
 
 def rewrite(graph: Graph, match: Match) -> None:
     """Move the paddings into the convolution's attributes."""
+    pad = graph.nodes[split_name(match.node.input[0])[0]]
     graph.set_input(match.node.name, 0, match.source)
+    graph.add_control(match.node.name, pad)
     attr = graph.nodes[match.node.name].attr
     attr["padding"].s = b"EXPLICIT"
     attr["explicit_paddings"].list.i[:] = match.paddings
@@ -56,6 +58,8 @@ def spatial_zero_pad(graph: Graph, node: Any) -> tuple[str, tuple[int, ...]] | N
     if node.attr["padding"].s != b"VALID" or node.attr["data_format"].s not in (b"", b"NHWC"):
         return None
     pad = graph.nodes[graph.data_inputs(node)[0][0]]
+    if pad.name in graph.inputs:
+        return None
     if pad.op == "PadV2":
         fill = graph.constant(pad.input[2])
         if fill is None or fill.any():
