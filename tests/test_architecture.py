@@ -150,6 +150,18 @@ def test_help_is_quick():
     pytest.fail(f"--help takes {best[0]:.2f} s, {best[1]:.2f} s of CPU time")
 
 
+def test_the_page_names_every_room_and_no_other():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = {name.split("/")[0] for name in re.findall(r"`([\w./]+)`", page)}
+    rooms = {p.name for p in PACKAGE.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    assert rooms - named <= {"__main__.py"}
+    paths = re.findall(r"`([\w/]+\.py)`", page)
+    places = (ROOT, PACKAGE, PACKAGE / "backends" / "tensorflow")
+    missing = [path for path in paths if not any((place / path).exists() for place in places)]
+    assert paths
+    assert not missing
+
+
 def test_modules_stay_small():
     lines = {path: len(path.read_text().splitlines()) for path in MODULES}
     assert not {str(path): count for path, count in lines.items() if count >= 450}

@@ -31,10 +31,14 @@ def batches(
     given = 0
     for index, item in enumerate(_guarded(dataloader)):
         arrays = _check(_inputs(item, spec, index), spec, index)
-        size = _samples(arrays)
+        size = whole = samples(arrays)
         if given + size > limit:
             size = limit - given
-            arrays = {name: array[:size] for name, array in arrays.items()}
+            # What is not one entry per sample (a switch, a shared table) stays whole.
+            arrays = {
+                name: array[:size] if array.ndim and array.shape[0] == whole else array
+                for name, array in arrays.items()
+            }
         given += size
         yield arrays
         if given >= limit:
@@ -140,6 +144,6 @@ def _fit(
     return array.astype(dtype, copy=False)
 
 
-def _samples(arrays: Mapping[str, Array]) -> int:
-    first = next(iter(arrays.values()))
-    return int(first.shape[0]) if first.ndim else 1
+def samples(arrays: Mapping[str, Array]) -> int:
+    """Return how many samples a batch holds: the first dimension of its first non-scalar input."""
+    return next((int(array.shape[0]) for array in arrays.values() if array.ndim), 1)

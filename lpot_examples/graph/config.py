@@ -20,6 +20,8 @@ class TuningConfig:
         weight_algorithm: How weight scales are chosen: ``minmax`` or ``mse``.
         per_tensor: Names of the groups whose weights share one scale.
         weight_bits: Group name to weight bits, where the spec limits them below the ISA's choice.
+        equalization: How far branches of a shared encoding are stretched to use it fully, 0 (not at
+            all) to 1; see cross-layer equalization in the backends.
         samples: The calibration sampling size that the statistics come from; 0 means the largest.
     """
 
@@ -29,6 +31,7 @@ class TuningConfig:
     weight_algorithm: str = "minmax"
     per_tensor: frozenset[str] = frozenset()
     weight_bits: Mapping[str, int] = field(default_factory=dict)
+    equalization: float = 0.0
     samples: int = 0
 
     def algorithm(self, group: str | None) -> str:
@@ -50,6 +53,7 @@ class TuningConfig:
             "weight_algorithm": self.weight_algorithm,
             "per_tensor": sorted(self.per_tensor),
             "weight_bits": dict(sorted(self.weight_bits.items())),
+            "equalization": self.equalization,
             "samples": self.samples,
         }
 

@@ -1,6 +1,7 @@
-"""Compile random networks and compare each int8 op with fp32: ``python -m lpot_examples.testing.fuzz``.
+"""Compile random networks and compare each int8 op with fp32.
 
-A failure prints the seed, by which the network can be made again.
+Run it with ``python -m lpot_examples.testing.fuzz --graphs 1000``. A failure prints the seed, by
+which the network can be made again.
 """
 
 from __future__ import annotations
@@ -128,7 +129,9 @@ def _equal(one: object, other: object, outputs: tuple[str, ...], feed: dict[str,
 
 def main(arguments: list[str] | None = None) -> int:
     """Judge many networks; the exit code is 1 if any is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m lpot_examples.testing.fuzz", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m lpot_examples.testing.fuzz", description=__doc__
+    )
     parser.add_argument("--graphs", type=int, default=100, help="how many networks")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first network")
     parser.add_argument("--steps", type=int, default=12, help="random ops per network")

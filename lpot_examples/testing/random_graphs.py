@@ -298,9 +298,7 @@ class _Weaver:
         turned = tf.transpose(value, [0, 3, 1, 2])
         if channels % 2 == 0:
             pairs = tf.reshape(turned, [-1, 2, channels // 2, height, width])
-            turned = tf.reshape(
-                tf.transpose(pairs, [0, 2, 1, 3, 4]), [-1, channels, height, width]
-            )
+            turned = tf.reshape(tf.transpose(pairs, [0, 2, 1, 3, 4]), [-1, channels, height, width])
         return tf.transpose(turned, [0, 2, 3, 1])
 
     def _reshapes(self, value: Any) -> Any:

@@ -22,10 +22,11 @@ from lpot_examples.backends.tensorflow.emit import Emitted
 from lpot_examples.backends.tensorflow.emit.builder import Builder
 from lpot_examples.backends.tensorflow.graphdef import Graph, split_name
 from lpot_examples.backends.tensorflow.groups import ComputeGroup
-from lpot_examples.backends.tensorflow.kernels import COMPUTE
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
 from lpot_examples.quantize.encoding import Encoding
+from lpot_examples.quantize.weights import QuantizedWeights
 from lpot_examples.testing.compilation import Compilation
+from lpot_examples.testing.oracle import emitted_weights
 
 Array = NDArray[Any]
 Feed = Mapping[str, Array]
@@ -37,11 +38,13 @@ class Deviation:
 
     Attributes:
         codes: Tensor name to the largest difference of codes, each op judged by itself.
+        int8: Tensor name to the codes of the int8 run.
         outputs: The int8 graph's outputs.
         forced: The same outputs, computed in fp32 from the int8 run's eight-bit tensors.
     """
 
     codes: Mapping[str, int]
+    int8: Mapping[str, Array]
     outputs: list[Array]
     forced: list[Array]
 
@@ -70,7 +73,8 @@ class Simulation:
         emitted_graph = Graph(emitted.graph_def, inputs=graph.inputs, outputs=graph.outputs)
         names = Builder(graph, emitted.plan)
         for group in emitted.plan.groups.values():
-            _use_emitted_weights(self._graph, emitted_graph, group, names.name(group.anchor))
+            weights = emitted_weights(emitted_graph, names, group)
+            _use_emitted_weights(self._graph, group, weights)
         for tensor in self._encodings:
             self._fake(tensor)
         codes = {name: names.codes(name) for name in self._encodings}
@@ -97,7 +101,10 @@ class Simulation:
             name: _difference(self._encodings[name], codes[name], value)
             for name, value in zip(names, wanted[: len(names)], strict=True)
         }
-        return Deviation(codes=differences, outputs=got[len(names) :], forced=wanted[len(names) :])
+        count = len(names)
+        return Deviation(
+            codes=differences, int8=codes, outputs=got[count:], forced=wanted[count:]
+        )
 
     @property
     def _outputs(self) -> list[str]:
@@ -130,7 +137,7 @@ class Simulation:
             "high": ends[1] - encoding.zero_point,
         }
         scale, low, high = (
-            graph.add_constant(f"{name}/{key}", np.float32(value))
+            graph.add_constant(f"{name}/{key}", np.asarray(value, np.float32))
             for key, value in constants.items()
         )
         steps = graph.add("RealDiv", f"{name}/steps", [tensor, scale], T=tf.float32)
@@ -209,15 +216,10 @@ def _own_pad(graph: Graph, group: ComputeGroup) -> None:
     graph.set_input(group.anchor, 0, graph.insert(copy))
 
 
-def _use_emitted_weights(graph: Graph, emitted: Graph, group: ComputeGroup, prefix: str) -> None:
-    bias = f"{prefix}/bias"
-    (kernel,) = (node for node in emitted if node.op == COMPUTE[group.op] and bias in node.input)
-    codes = emitted.constant(kernel.input[1])
-    peak = emitted.constant(f"{prefix}/weights_max")
-    if codes is None or peak is None:
-        raise AssertionError(f"the kernel of '{group.anchor}' has no constant weights")
-    scales = (peak.astype(np.float64) / 127).reshape([codes.shape[a] for a in group.channel_axes])
-    real = (_plain(codes).astype(np.float64) * scales).astype(np.float32)
+def _use_emitted_weights(graph: Graph, group: ComputeGroup, weights: QuantizedWeights) -> None:
+    codes = weights.codes
+    scales = weights.scales.reshape([codes.shape[axis] for axis in group.channel_axes])
+    real = (codes.astype(np.float64) * scales.astype(np.float64)).astype(np.float32)
     if group.op == "MatMul" and graph.nodes[group.anchor].attr["transpose_b"].b:
         real = real.T
     graph.set_input(group.anchor, 1, graph.add_constant(f"{group.anchor}/emitted_weights", real))

@@ -121,6 +121,17 @@ def test_no_suitable_python(tmp_path):
     assert "python3.9 (3.9)" in messages
 
 
+def test_another_machine_is_refused(tmp_path):
+    folder = make_clone(tmp_path / "clone")
+    (tmp_path / "uname").write_text("#!/bin/sh\n[ $1 = -s ] && echo Darwin || echo arm64\n")
+    (tmp_path / "uname").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    code, seen, messages = run(folder / "run_tuning.sh", cwd=folder, PATH=path)
+    assert (code, seen) == (1, None)
+    assert "x86-64 CPU is required; this is Darwin on arm64" in messages
+    assert not (folder / ".venv").exists()
+
+
 def test_no_venv_uses_the_active_environment(tmp_path):
     folder = make_clone(tmp_path / "clone")
     code, seen, _ = run(folder / "run_tuning.sh", "--no-venv", "-x", cwd=folder)

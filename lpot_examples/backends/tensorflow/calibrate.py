@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow, session_config
+from lpot_examples.calibration.feed import samples
 from lpot_examples.calibration.histogram import Histogram
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import ModelError
@@ -57,7 +58,7 @@ def collect(
         for arrays in batches:
             observed = session.run(fetches, {f"{name}:0": a for name, a in arrays.items()})
             _add(histograms, tensors, *observed)
-            done += len(next(iter(arrays.values())))
+            done += samples(arrays)
             for size in sizes:
                 if size <= done and size not in snapshots:
                     snapshots[size] = _snapshot(histograms, done)

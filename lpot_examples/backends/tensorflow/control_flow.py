@@ -1,7 +1,8 @@
 """Which nodes run inside TF1 loops or conditionals, where nothing may be rewritten.
 
-    Enter ─► Merge ─► Switch ─► body ─► NextIteration ─► Merge      Switch ─► branch ─► Merge
-                        └─────► Exit
+A loop:           Enter ─► Merge ─► Switch ─► body ─► NextIteration ─► (Merge)
+                                      └─────► Exit
+A conditional:    Switch ─► branch ─► Merge
 """
 
 from __future__ import annotations

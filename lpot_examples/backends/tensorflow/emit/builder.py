@@ -84,7 +84,14 @@ class Builder:
         encoding = self.plan.encodings[tensor]
         mode, bounds = self._affine(encoding)
         dtype = self.quantized[encoding.dtype]
-        return self.graph.add("Dequantize", name, [self.codes(tensor), *bounds], T=dtype, mode=mode)
+        factors = self.plan.factors.get(tensor)
+        codes = [self.codes(tensor), *bounds]
+        if factors is None:
+            return self.graph.add("Dequantize", name, codes, T=dtype, mode=mode)
+        stretched = f"{self.codes(tensor).replace(':', '_')}/stretched"
+        self.graph.add("Dequantize", stretched, codes, T=dtype, mode=mode)
+        by = self.constant(factors, hint="factors")
+        return self.graph.add("Mul", name, [stretched, by], T=import_tensorflow().float32)
 
     def bitcast(self, source: str, name: str, source_type: Any, target_type: Any) -> str:
         """Add a Bitcast between types of one size."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,8 +45,13 @@ class Lowering:
         output = plan.output(group)
         reads, makes = plan.encodings[group.source], plan.encodings[output]
         summand = group.summand if group.anchor in plan.sums else None
-        quantized = self.weights.get(group, reads, self.config)
-        bias = self._bias(group, quantized, reads) + makes.offset
+        quantized = self.weights.get(group, reads, self.config, plan.factors.get(group.source))
+        bias = self._bias(group, quantized, reads)
+        stretched = plan.factors.get(output)
+        if stretched is not None:
+            quantized = replace(quantized, scales=quantized.scales / stretched)
+            bias = bias / stretched
+        bias = bias + makes.offset
         inputs, types = self._operands(group, quantized, bias, reads)
         if summand is not None:
             adds = plan.encodings[summand]
@@ -61,7 +66,7 @@ class Lowering:
         inputs += self._control(group)
         target = builder.name(output)
         activation = group.activation if output == group.output else None
-        needs_clamp = self._clamps(activation, makes)
+        needs_clamp = self._clamps(activation, _widest(makes, stretched))
         kernel = f"{target}/kernel" if needs_clamp else target
         builder.graph.add(
             COMPUTE[group.op],
@@ -70,7 +75,7 @@ class Lowering:
             **self._attrs(group, reads, makes, types, activation, summed=summand is not None),
         )
         if needs_clamp and activation is not None:
-            self._clamp(kernel, target, makes, activation)
+            self._clamp(kernel, target, _widest(makes, stretched), activation)
         builder.dequantize(output, output)
 
     def _bias(self, group: ComputeGroup, weights: QuantizedWeights, reads: Encoding) -> Array:
@@ -193,7 +198,8 @@ class Lowering:
         tf = import_tensorflow()
         builder = self.builder
         reads = builder.plan.encodings[group.source]
-        quantized = self.weights.get(group, reads, self.config)
+        factors = builder.plan.factors.get(group.source)
+        quantized = self.weights.get(group, reads, self.config, factors)
         bias = self._bias(group, quantized, reads)
         inputs, types = self._operands(group, quantized, bias, reads)
         relu = ["Relu"] if group.activation == "Relu" else []
@@ -221,3 +227,10 @@ class Lowering:
         )
         if relu6:
             builder.graph.add("Relu6", group.output, [builder.name(group.output)], T=tf.float32)
+
+
+def _widest(encoding: Encoding, factors: Array | None) -> Encoding:
+    """Return the encoding as one group's output sees it; its channels share one factor."""
+    if factors is None:
+        return encoding
+    return replace(encoding, scale=encoding.scale * float(factors[0]))

@@ -51,7 +51,7 @@ class Emitter:
         self._shapes = shapes
         self._weights = WeightCache(isa)
         groups = grouping.compute.values()
-        self._planner = Planner(graph, groups, conditional_nodes(graph))
+        self._planner = Planner(graph, groups, conditional_nodes(graph), shapes)
 
     def plan(self, config: TuningConfig, statistics: Statistics) -> Plan:
         """Decide what runs in eight bits, without building anything."""

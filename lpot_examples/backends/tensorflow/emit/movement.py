@@ -32,6 +32,7 @@ def lower_movement(builder: Builder, name: str, shapes: Shapes) -> None:
         _through_plain(builder, node, inputs[0], encoding, shapes)
     else:
         _same_op(builder, node, inputs, encoding)
+    builder.graph.add_control(builder.name(name), node)
     _dequantize(builder, name, node)
 
 
@@ -57,7 +58,7 @@ def _split_signed(builder: Builder, node: Any, source: str) -> None:
     quantized, plain = builder.quantized["s8"], builder.plain["s8"]
     codes = builder.bitcast(builder.codes(source), f"{target}/plain", quantized, plain)
     copy = _copy(builder, node, f"{target}/split")
-    copy.input[MOVEMENTS[node.op].data[0]] = codes
+    copy.input[(MOVEMENTS[node.op].data or (0,))[0]] = codes
     copy.attr["T"].type = plain.as_datatype_enum
     name = builder.graph.insert(copy)
     parts = [

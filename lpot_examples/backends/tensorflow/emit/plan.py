@@ -14,12 +14,16 @@ encoding: they form a class. A class's encoding follows from its range and from 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from lpot_examples.backends.tensorflow.emit.factors import Factors, Tracker, propagate, stretch
 from lpot_examples.backends.tensorflow.graphdef import Graph, tensor_name
 from lpot_examples.backends.tensorflow.groups import ComputeGroup
 from lpot_examples.backends.tensorflow.kernels import MOVEMENTS, SPLITS, Carrier
+from lpot_examples.backends.tensorflow.shapes import Shapes
 from lpot_examples.backends.tensorflow.sources import Sources, movement_inputs
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.graph import TuningConfig
@@ -39,6 +43,7 @@ class Plan:
         movements: Names of the movement nodes that run in eight bits.
         encodings: Tensor name to encoding, for every tensor carried in eight bits.
         boundaries: fp32 tensors that are quantized for an int8 reader, sorted.
+        factors: Tensor name to channel factors, for tensors whose factors are not all 1.
     """
 
     groups: Mapping[str, ComputeGroup]
@@ -46,6 +51,7 @@ class Plan:
     movements: frozenset[str]
     encodings: Mapping[str, Encoding]
     boundaries: tuple[str, ...]
+    factors: Mapping[str, Factors] = field(default_factory=dict)
 
     def output(self, group: ComputeGroup) -> str:
         """Return the tensor that a group's kernel makes."""
@@ -60,12 +66,18 @@ class Planner:
         graph: The cleaned graph; not changed.
         groups: The groups that can run in int8.
         inside: Nodes inside control flow, which stay as they are.
+        shapes: Static shapes of the graph.
     """
 
     def __init__(
-        self, graph: Graph, groups: Iterable[ComputeGroup], inside: Mapping[str, str]
+        self,
+        graph: Graph,
+        groups: Iterable[ComputeGroup],
+        inside: Mapping[str, str],
+        shapes: Shapes,
     ) -> None:
         self._graph = graph
+        self._tracker = Tracker(graph, shapes)
         self._groups = list(groups)
         self._sources = Sources(graph)
         self._order = graph.topological()
@@ -106,10 +118,12 @@ class Planner:
         for node in movements:
             classes.tie([*movement_inputs(self._graph, node), *self._outputs[node]])
         traits = _traits(classes, active, sums, produced)
-        for name in (*produced, *boundaries):
-            traits[classes.of(name)].extend(
-                *self._range(name, produced.get(name), config, statistics)
-            )
+        ranges = {
+            name: self._range(name, produced.get(name), config, statistics)
+            for name in (*produced, *boundaries)
+        }
+        for name, found in ranges.items():
+            traits[classes.of(name)].extend(*found)
         blocked = {
             anchor
             for trait in traits.values()
@@ -118,8 +132,45 @@ class Planner:
         }
         shared = {root: trait.encoding() for root, trait in traits.items()}
         encodings = {name: shared[classes.of(name)] for name in classes.names}
-        plan = Plan(active, frozenset(sums), frozenset(movements), encodings, boundaries)
+        factors = self._factors(classes, traits, movements, ranges, boundaries, config)
+        plan = Plan(active, frozenset(sums), frozenset(movements), encodings, boundaries, factors)
         return plan, blocked
+
+    def _factors(
+        self,
+        classes: _Classes,
+        traits: Mapping[str, _Traits],
+        movements: set[str],
+        ranges: Mapping[str, tuple[float, float]],
+        boundaries: tuple[str, ...],
+        config: TuningConfig,
+    ) -> dict[str, Factors]:
+        """Return the channel factors of the tensors whose class can have them."""
+        if config.equalization == 0 or not movements:
+            return {}
+        ordered = [name for name in self._order if name in movements]
+        fixed = {root for root, trait in traits.items() if trait.summing}
+        for name in ordered:
+            if not self._tracker.trackable(name):
+                fixed.add(classes.of(movement_inputs(self._graph, name)[0]))
+        sources: dict[str, Factors] = {}
+        for name, own in ranges.items():
+            root = classes.of(name)
+            channels = self._tracker.channels(name)
+            if root in fixed or channels is None:
+                fixed.add(root)
+                continue
+            shared = (traits[root].low, traits[root].high)
+            factor = 1.0 if name in boundaries else stretch(own, shared, config.equalization)
+            sources[name] = np.full(channels, factor, np.float32)
+        sources = {name: f for name, f in sources.items() if classes.of(name) not in fixed}
+        free = [
+            name
+            for name in ordered
+            if classes.of(movement_inputs(self._graph, name)[0]) not in fixed
+        ]
+        factors = propagate(self._tracker, free, self._graph, sources)
+        return {name: f for name, f in factors.items() if np.any(f != 1)}
 
     def _moving(
         self, active: Iterable[ComputeGroup], sums: set[str], carried: set[str]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from lpot_examples.backends.tensorflow.graphdef import Graph, make_constant
+from lpot_examples.backends.tensorflow.graphdef import Array, Graph, make_constant
 from lpot_examples.backends.tensorflow.groups import ComputeGroup
 from lpot_examples.backends.tensorflow.kernels import PAIRLESS
 from lpot_examples.graph import TuningConfig
@@ -29,7 +30,7 @@ class WeightCache:
     def __init__(self, isa: InstructionSet) -> None:
         self._isa = isa
         self._quantized: dict[tuple[Any, ...], QuantizedWeights] = {}
-        self._nodes: dict[int, tuple[QuantizedWeights, str, Any]] = {}
+        self._nodes: dict[int, tuple[Array, str, Any]] = {}
 
     def bits(self, group: ComputeGroup, reads: Encoding, config: TuningConfig) -> int:
         """Return how many bits a group's weights have.
@@ -41,11 +42,27 @@ class WeightCache:
         safe = 7 if pairs and self._isa.u8s8_saturates else 8
         return min(safe, config.weight_bits.get(group.anchor, 8))
 
-    def get(self, group: ComputeGroup, reads: Encoding, config: TuningConfig) -> QuantizedWeights:
-        """Return the group's quantized weights for inputs of that encoding."""
+    def get(
+        self,
+        group: ComputeGroup,
+        reads: Encoding,
+        config: TuningConfig,
+        factors: Array | None = None,
+    ) -> QuantizedWeights:
+        """Return the group's quantized weights.
+
+        Args:
+            group: The group.
+            reads: The encoding of its input.
+            config: The configuration.
+            factors: Channel factors of its input, float32 [input channels], or None.
+        """
         bits = self.bits(group, reads, config)
         per_channel = group.anchor not in config.per_tensor
-        key = (group.anchor, bits, config.weight_algorithm, per_channel)
+        stretched = factors.tobytes() if factors is not None else b""
+        key = (group.anchor, bits, config.weight_algorithm, per_channel, stretched)
+        if factors is not None:
+            group = _with_factors(group, factors)
         if key not in self._quantized:
             self._quantized[key] = self._quantize(group, bits, config, per_channel, 0.0)
         found = self._quantized[key]
@@ -72,13 +89,21 @@ class WeightCache:
         """Add the Const of quantized weights to a graph; equal weights share one node."""
         import tensorflow as tf
 
-        if id(weights) not in self._nodes:
+        key = id(weights.codes)
+        if key not in self._nodes:
             digest = hashlib.sha256(weights.codes.tobytes()).hexdigest()[:12]
             name = f"int8_weights/{'x'.join(map(str, weights.codes.shape))}_{digest}"
             node = make_constant(name, weights.codes, dtype=tf.qint8)
-            # The reference to the weights keeps their id from being used again.
-            self._nodes[id(weights)] = (weights, name, node)
-        _, name, node = self._nodes[id(weights)]
+            # The reference to the codes keeps their id from being used again.
+            self._nodes[key] = (weights.codes, name, node)
+        _, name, node = self._nodes[key]
         if name not in graph.nodes:
             graph.insert(node)
         return name
+
+
+def _with_factors(group: ComputeGroup, factors: Array) -> ComputeGroup:
+    """Multiply a group's weights by its input's channel factors."""
+    shape = [1] * group.weights.ndim
+    shape[0 if group.op == "MatMul" else 2] = -1
+    return replace(group, weights=group.weights * factors.reshape(shape))
