@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lpot_examples.calibration.channels import ChannelStatistics
 from lpot_examples.calibration.histogram import Histogram
 from lpot_examples.calibration.ranges import ALGORITHMS, Range
 
@@ -20,10 +22,12 @@ class Statistics:
     Attributes:
         tensors: Tensor name to histogram.
         samples: How many samples they were collected from.
+        channels: Tensor name to the statistics of its channels, where they were observed.
     """
 
     tensors: Mapping[str, Histogram]
     samples: int
+    channels: Mapping[str, ChannelStatistics] = field(default_factory=dict)
     _ranges: dict[tuple[str, str], Range] = field(default_factory=dict, compare=False, repr=False)
 
     def range(self, tensor: str, algorithm: str) -> Range:
@@ -53,6 +57,11 @@ class Statistics:
                 scalars=np.array(scalars, np.float64).reshape(-1, 4),
                 counts=np.array([self.tensors[name].counts for name in names]),
                 samples=np.int64(self.samples),
+                channel_names=np.array(sorted(self.channels), dtype=np.str_),
+                channel_samples=np.array(
+                    [self.channels[name].samples for name in sorted(self.channels)], np.int64
+                ),
+                **self._channel_arrays(),
             )
         temporary.replace(path)
 
@@ -66,4 +75,17 @@ class Statistics:
                     data["names"], data["scalars"], data["counts"], strict=True
                 )
             }
-            return cls(tensors, int(data["samples"]))
+            channels = {
+                str(name): ChannelStatistics(*data[f"channels_{index}"], int(samples))
+                for index, (name, samples) in enumerate(
+                    zip(data["channel_names"], data["channel_samples"], strict=True)
+                )
+            }
+            return cls(tensors, int(data["samples"]), channels)
+
+    def _channel_arrays(self) -> dict[str, NDArray[np.float64]]:
+        found = (self.channels[name] for name in sorted(self.channels))
+        return {
+            f"channels_{index}": np.stack([one.minimum, one.maximum, one.total])
+            for index, one in enumerate(found)
+        }

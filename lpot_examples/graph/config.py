@@ -22,6 +22,7 @@ class TuningConfig:
         weight_bits: Group name to weight bits, where the spec limits them below the ISA's choice.
         equalization: How far branches of a shared encoding are stretched to use it fully, 0 (not at
             all) to 1; see cross-layer equalization in the backends.
+        bias_correction: Whether biases make up for what rounding the weights does to the mean.
         samples: The calibration sampling size that the statistics come from; 0 means the largest.
     """
 
@@ -32,6 +33,7 @@ class TuningConfig:
     per_tensor: frozenset[str] = frozenset()
     weight_bits: Mapping[str, int] = field(default_factory=dict)
     equalization: float = 0.0
+    bias_correction: bool = False
     samples: int = 0
 
     def algorithm(self, group: str | None) -> str:
@@ -54,6 +56,7 @@ class TuningConfig:
             "per_tensor": sorted(self.per_tensor),
             "weight_bits": dict(sorted(self.weight_bits.items())),
             "equalization": self.equalization,
+            "bias_correction": self.bias_correction,
             "samples": self.samples,
         }
 

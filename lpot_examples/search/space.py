@@ -73,6 +73,7 @@ def build_space(graph: OpGraph, op_types: Mapping[str, str], spec: Spec) -> Sear
     base = TuningConfig(
         fp32=frozenset(reasons),
         activation_algorithm=algorithms[0],
+        weight_algorithm=(wide.weight.algorithm or WEIGHT_ALGORITHMS)[0],
         activation_overrides=overrides,
         weight_bits=bits,
         per_tensor=frozenset(per_tensor),

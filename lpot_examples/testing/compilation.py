@@ -70,7 +70,10 @@ def compile_graph(
     observed = observed_tensors(graph, grouping.compute.values())
     statistics = Statistics({}, 0)
     if observed:
-        statistics = collect(cleaned, observed, batches, sizes=[1 << 30])[1 << 30]
+        by_channel = {*observed, *(group.source for group in grouping.compute.values())}
+        statistics = collect(
+            cleaned, observed, batches, sizes=[1 << 30], channel_tensors=sorted(by_channel)
+        )[1 << 30]
     target = isa or INSTRUCTION_SETS[host_info().isa]
     return Compilation(
         graph=graph,

@@ -63,15 +63,15 @@ def judge(seed: int, *, steps: int = 12, isa: InstructionSet | None = None) -> V
     if not _equal(network.graph_def, compilation.graph_def, network.outputs, network.probe):
         problems.append("the passes changed the fp32 outputs")
     cleaned = compilation.graph.to_graph_def().SerializeToString(deterministic=True)
-    emitted = compilation.emit(random_config(seed, list(compilation.grouping.compute)))
-    again = compilation.emit(random_config(seed, list(compilation.grouping.compute)))
+    config = random_config(seed, list(compilation.grouping.compute))
+    emitted, again = compilation.emit(config), compilation.emit(config)
     if _bytes(emitted) != _bytes(again):
         problems.append("two emissions differ")
     if compilation.graph.to_graph_def().SerializeToString(deterministic=True) != cleaned:
         problems.append("emission changed the cleaned graph")
     if network.graph_def.SerializeToString(deterministic=True) != before:
         problems.append("compilation changed its input")
-    simulation = Simulation(compilation, emitted, inter_op=1 + seed % 4)
+    simulation = Simulation(compilation, emitted, config, inter_op=1 + seed % 4)
     problems += _deviations(simulation, network.probe)
     simulated = [
         sqnr(wanted, got)

@@ -81,6 +81,8 @@ def random_config(seed: int, anchors: list[str]) -> TuningConfig:
         activation_algorithm=str(rng.choice(["minmax", "minmax", "percentile", "kl", "mse"])),
         weight_algorithm=str(rng.choice(["minmax", "minmax", "mse"])),
         per_tensor=frozenset(name for name in anchors if rng.random() < 0.1),
+        equalization=float(rng.choice([0.0, 0.0, 0.5, 1.0])),
+        bias_correction=bool(rng.random() < 0.3),
     )
 
 

@@ -23,6 +23,7 @@ from lpot_examples.backends.tensorflow.emit.builder import Builder
 from lpot_examples.backends.tensorflow.graphdef import Graph, split_name
 from lpot_examples.backends.tensorflow.groups import ComputeGroup
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
+from lpot_examples.graph import TuningConfig
 from lpot_examples.quantize.encoding import Encoding
 from lpot_examples.quantize.weights import QuantizedWeights
 from lpot_examples.testing.compilation import Compilation
@@ -60,10 +61,17 @@ class Simulation:
     Args:
         compilation: The network.
         emitted: What was emitted for it.
+        config: The configuration it was emitted for; the default one by default.
         session: Keyword options for the sessions of the int8 graph, see `int8_session`.
     """
 
-    def __init__(self, compilation: Compilation, emitted: Emitted, **session: Any) -> None:
+    def __init__(
+        self,
+        compilation: Compilation,
+        emitted: Emitted,
+        config: TuningConfig | None = None,
+        **session: Any,
+    ) -> None:
         self._network = compilation
         self._emitted = emitted
         self._session = session
@@ -73,8 +81,10 @@ class Simulation:
         emitted_graph = Graph(emitted.graph_def, inputs=graph.inputs, outputs=graph.outputs)
         names = Builder(graph, emitted.plan)
         for group in emitted.plan.groups.values():
-            weights = emitted_weights(emitted_graph, names, group)
-            _use_emitted_weights(self._graph, group, weights)
+            weights = self._real_weights(emitted_weights(emitted_graph, names, group), group)
+            if config is not None and config.bias_correction:
+                self._correct_bias(group, weights - group.weights)
+            _use_weights(self._graph, group, weights)
         for tensor in self._encodings:
             self._fake(tensor)
         codes = {name: names.codes(name) for name in self._encodings}
@@ -95,10 +105,10 @@ class Simulation:
         outputs = list(self._network.graph.outputs)
         got = _run(self._int8, [self._codes[name] for name in names] + outputs, feed)
         codes = {name: _plain(array) for name, array in zip(names, got[: len(names)], strict=True)}
-        real = {_fake_name(n): self._encodings[n].dequantize(c) for n, c in codes.items()}
+        real = {_fake_name(name): self._real(name, array) for name, array in codes.items()}
         wanted = _run(self._simulator, names + self._outputs, {**feed, **real})
         differences = {
-            name: _difference(self._encodings[name], codes[name], value)
+            name: _difference(self._encodings[name], codes[name], value / self._factors(name))
             for name, value in zip(names, wanted[: len(names)], strict=True)
         }
         count = len(names)
@@ -122,6 +132,39 @@ class Simulation:
     def _int8(self) -> Any:
         return int8_session(self._emitted.graph_def, **self._session)
 
+    def _factors(self, tensor: str) -> Array:
+        return self._emitted.plan.factors.get(tensor, np.ones(1, np.float32))
+
+    def _real(self, tensor: str, codes: Array) -> Array:
+        return self._encodings[tensor].dequantize(codes) * self._factors(tensor)
+
+    def _real_weights(self, weights: QuantizedWeights, group: ComputeGroup) -> Array:
+        """Return the emitted weights as reals, with the channel factors taken out of them."""
+        plan, codes = self._emitted.plan, weights.codes.astype(np.float64)
+        scales = weights.scales.astype(np.float64)
+        if group.op != "MatMul":
+            scales = scales * self._factors(plan.output(group))
+        real = codes * scales.reshape([codes.shape[axis] for axis in group.channel_axes])
+        shape = [1] * codes.ndim
+        shape[0 if group.op == "MatMul" else 2] = -1
+        return (real / self._factors(group.source).reshape(shape)).astype(np.float32)
+
+    def _correct_bias(self, group: ComputeGroup, error: Array) -> None:
+        """Take off what the weights' rounding adds to each channel's mean."""
+        observed = self._network.statistics.channels.get(group.source)
+        if observed is None:
+            return
+        tf, name = import_tensorflow(), f"{group.anchor}/corrected"
+        if group.op == "MatMul":
+            shift = observed.mean @ error
+        elif group.op == "Conv2D":
+            shift = np.einsum("hwio,i->o", error, observed.mean)
+        else:
+            shift = np.einsum("hwim,i->im", error, observed.mean).ravel()
+        self._graph.redirect(group.anchor, name)
+        constant = self._graph.add_constant(f"{name}/shift", shift.astype(np.float32))
+        self._graph.add("Sub", name, [group.anchor, constant], T=tf.float32)
+
     def _fake(self, tensor: str) -> None:
         """Put the rounding behind a tensor; at a boundary, only in front of int8 readers."""
         tf = import_tensorflow()
@@ -132,7 +175,7 @@ class Simulation:
             graph.redirect(tensor, name)
         ends = (-127, 127) if encoding.dtype == "s8" else (0, 255)
         constants = {
-            "scale": encoding.scale,
+            "scale": encoding.scale * self._factors(tensor),
             "low": ends[0] - encoding.zero_point,
             "high": ends[1] - encoding.zero_point,
         }
@@ -216,10 +259,7 @@ def _own_pad(graph: Graph, group: ComputeGroup) -> None:
     graph.set_input(group.anchor, 0, graph.insert(copy))
 
 
-def _use_emitted_weights(graph: Graph, group: ComputeGroup, weights: QuantizedWeights) -> None:
-    codes = weights.codes
-    scales = weights.scales.reshape([codes.shape[axis] for axis in group.channel_axes])
-    real = (codes.astype(np.float64) * scales.astype(np.float64)).astype(np.float32)
+def _use_weights(graph: Graph, group: ComputeGroup, real: Array) -> None:
     if group.op == "MatMul" and graph.nodes[group.anchor].attr["transpose_b"].b:
         real = real.T
     graph.set_input(group.anchor, 1, graph.add_constant(f"{group.anchor}/emitted_weights", real))

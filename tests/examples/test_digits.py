@@ -1,6 +1,7 @@
 """The embedded digits topology: its data, its network and the script that trains it."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -64,10 +65,14 @@ def test_limit(topology):
         evaluation(lambda images: np.zeros((len(images), 9)))
 
 
+@pytest.mark.slow
 def test_the_training_script_runs(topology, tmp_path):
     output = tmp_path / "new" / "digits.pb"
     command = [sys.executable, topology.folder / "train.py", "--smoke", "--output", output]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(topology.folder.parents[1])}
+    run = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
     assert run.returncode == 0, run.stderr
     assert "held-out top-1" in run.stdout
     model = load_model(output)

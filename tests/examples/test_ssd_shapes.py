@@ -1,6 +1,7 @@
 """The embedded ssd_shapes topology: its network and the script that trains it."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -72,11 +73,15 @@ def test_limit_and_wrong_outputs(topology):
         topology.eval_func(limit=0)
 
 
+@pytest.mark.slow
 def test_the_training_script_runs(topology, tmp_path):
     output = tmp_path / "ssd.pb"
     command = [sys.executable, topology.folder / "train.py", "--smoke", "--split", "dev"]
     command += ["--output", output]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(topology.folder.parents[1])}
+    run = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=240
+    )
     assert run.returncode == 0, run.stderr
     assert "dev mAP" in run.stdout
     model = load_model(output, outputs=("class_logits", "box_offsets"))

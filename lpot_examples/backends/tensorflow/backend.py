@@ -78,8 +78,16 @@ class TensorFlowBackend:
         progress: Progress | None = None,
     ) -> dict[int, Statistics]:
         """Collect the statistics of every tensor that an int8 kernel could read or make."""
-        tensors = observed_tensors(self._graph, self._grouping.compute.values())
-        return collect(self._clean_def, tensors, batches, sizes=sizes, progress=progress)
+        groups = self._grouping.compute.values()
+        tensors = observed_tensors(self._graph, groups)
+        return collect(
+            self._clean_def,
+            tensors,
+            batches,
+            sizes=sizes,
+            progress=progress,
+            channel_tensors=sorted({*tensors, *(group.source for group in groups)}),
+        )
 
     def emit(self, config: TuningConfig, statistics: Statistics) -> TensorFlowModel:
         """Return the int8 network of a configuration, ready for a quick start."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow, session_config
+from lpot_examples.calibration.channels import ChannelStatistics
 from lpot_examples.calibration.feed import samples
 from lpot_examples.calibration.histogram import Histogram
 from lpot_examples.calibration.statistics import Statistics
@@ -25,6 +26,7 @@ def collect(
     *,
     sizes: Sequence[int],
     progress: Callable[[int], None] | None = None,
+    channel_tensors: Sequence[str] = (),
 ) -> dict[int, Statistics]:
     """Collect the statistics of tensors in one pass.
 
@@ -39,6 +41,8 @@ def collect(
         sizes: Numbers of samples after which a snapshot is taken, ascending; the end of the data
             stands for any size it does not reach.
         progress: Called with the number of samples done, after each batch.
+        channel_tensors: Names of the tensors whose channels to observe as well; those of unknown
+            rank are passed over.
 
     Returns:
         Statistics by size.
@@ -51,26 +55,48 @@ def collect(
     with graph.as_default():
         tf.import_graph_def(graph_def, name="")
         fetches = _instrument(tf, graph, tensors)
+        channel_fetches = _instrument_channels(tf, graph, channel_tensors)
     histograms = {name: Histogram() for name in tensors}
+    channels: dict[str, ChannelStatistics] = {}
     snapshots: dict[int, Statistics] = {}
     done = 0
     with tf.compat.v1.Session(graph=graph, config=session_config(fast_start=True)) as session:
         for arrays in batches:
-            observed = session.run(fetches, {f"{name}:0": a for name, a in arrays.items()})
+            feed = {f"{name}:0": array for name, array in arrays.items()}
+            observed, by_channel = session.run((fetches, channel_fetches), feed)
             _add(histograms, tensors, *observed)
+            for name, values in by_channel.items():
+                batch = ChannelStatistics.of_batch(*values, samples(arrays))
+                channels[name] = channels[name].with_batch(batch) if name in channels else batch
             done += samples(arrays)
             for size in sizes:
                 if size <= done and size not in snapshots:
-                    snapshots[size] = _snapshot(histograms, done)
+                    snapshots[size] = _snapshot(histograms, channels, done)
             if progress is not None:
                 progress(done)
     for size in sizes:
-        snapshots.setdefault(size, _snapshot(histograms, done))
+        snapshots.setdefault(size, _snapshot(histograms, channels, done))
     return snapshots
 
 
-def _snapshot(histograms: dict[str, Histogram], samples: int) -> Statistics:
-    return Statistics({name: h.copy() for name, h in histograms.items()}, samples)
+def _snapshot(
+    histograms: dict[str, Histogram], channels: dict[str, ChannelStatistics], samples: int
+) -> Statistics:
+    return Statistics({name: h.copy() for name, h in histograms.items()}, samples, dict(channels))
+
+
+def _instrument_channels(tf: Any, graph: Any, tensors: Sequence[str]) -> dict[str, Any]:
+    """Add the fetches (minimum, maximum, mean), each [channels], by tensor name."""
+    fetches = {}
+    for name in tensors:
+        tensor = graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
+        rank = tensor.shape.rank
+        if rank is None or rank < 2:
+            continue
+        axes = list(range(rank - 1))
+        reductions = (tf.reduce_min, tf.reduce_max, tf.reduce_mean)
+        fetches[name] = tuple(reduction(tensor, axes) for reduction in reductions)
+    return fetches
 
 
 def _instrument(tf: Any, graph: Any, tensors: Sequence[str]) -> tuple[Any, Any, Any, Any]:

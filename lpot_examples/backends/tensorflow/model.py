@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -136,7 +137,8 @@ class TensorFlowModel:
             temporary.write_bytes(self.graph_def.SerializeToString(deterministic=True))
             temporary.replace(target)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise OutputError(
                 f"cannot write the model to {target}: {error.strerror}. "
                 "Choose a place that is writable and has room."

@@ -66,7 +66,9 @@ def session_config(*, threads: int | None = None, fast_start: bool = False) -> A
     tf = import_tensorflow()
     cores = threads or len(os.sched_getaffinity(0))
     config = tf.compat.v1.ConfigProto(
-        intra_op_parallelism_threads=cores, inter_op_parallelism_threads=1
+        intra_op_parallelism_threads=cores,
+        inter_op_parallelism_threads=1,
+        device_count={"GPU": 0},
     )
     if fast_start:
         rewrite = config.graph_options.rewrite_options

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from lpot_examples.graph import TuningConfig
 from lpot_examples.search.sensitivity import rank
@@ -37,22 +38,44 @@ class Bisection(Strategy):
         yield from self._bisect(config, order, trial)
 
     def best_calibration(self) -> TuningConfig:
-        """Return the calibration of least label-free error, everything int8 that may be."""
+        """Return the calibration of least label-free error, everything int8 that may be.
+
+        Range algorithms are compared with and without equalization; around the best of them, one
+        choice after another is tried and kept if it is better.
+        """
         space = self.context.space
-        candidates = [
-            replace(space.base, activation_algorithm=activation, weight_algorithm=weight, samples=n)
-            for n in space.sizes
-            for activation in space.activation_algorithms
-            for weight in space.weight_algorithms
+        start = replace(space.base, samples=max(space.sizes), bias_correction=True)
+        grid = [
+            replace(start, activation_algorithm=algorithm, equalization=equalization)
+            for algorithm in space.activation_algorithms
+            for equalization in (0.5, 0.0)
         ]
-        if len(candidates) == 1:
-            return candidates[0]
-        errors = []
-        for index, candidate in enumerate(candidates):
-            self.context.note("comparing calibration algorithms", index, len(candidates))
-            errors.append(self.context.probe(candidate))
-        self.context.note("comparing calibration algorithms", len(candidates), len(candidates))
-        return candidates[errors.index(min(errors))]
+        variations: list[dict[str, Any]] = [
+            {"equalization": 0.65},
+            {"equalization": 0.35},
+            *({"weight_algorithm": name} for name in space.weight_algorithms[1:]),
+            {"bias_correction": False},
+            *({"samples": size} for size in space.sizes[:-1]),
+        ]
+        total = len(grid) + len(variations)
+        done = 0
+
+        def error(config: TuningConfig) -> float:
+            nonlocal done
+            self.context.note("comparing calibrations without labels", done, total)
+            done += 1
+            return self.context.probe(config)
+
+        errors = [error(config) for config in grid]
+        least = min(errors)
+        best = grid[errors.index(least)]
+        for variation in variations:
+            candidate = replace(best, **variation)
+            found = error(candidate)
+            if found < least:
+                best, least = candidate, found
+        self.context.note("comparing calibrations without labels", total, total)
+        return best
 
     def _bisect(
         self, config: TuningConfig, order: Sequence[str], plain: Trial

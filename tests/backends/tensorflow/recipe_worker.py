@@ -42,8 +42,7 @@ def build(names):
                 made = recipe.build(Net(tf, rng), x)
                 if made is not None:
                     tf.identity(made, name="o")
-            size = (4, *recipe.shape)
-            feed[f"{name}/x"] = rng.uniform(recipe.low, recipe.high, size).astype(np.float32)
+            feed[f"{name}/x"] = recipe.data(rng, 4)
     graph_def = graph.as_graph_def()
     outputs = [n.name for n in graph_def.node if n.name.rsplit("/", 1)[-1] in ("o", "reader")]
     return Everything(graph_def, tuple(feed), tuple(outputs), feed)

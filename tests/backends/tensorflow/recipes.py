@@ -1,7 +1,7 @@
 """Every form in which the compiler may emit an int8 kernel, as small networks by name."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ class Recipe:
 
     ``reads`` and ``makes`` are the kinds of encoding that the planner must choose, so that a recipe
     cannot silently test something else; ``makes`` is None where the kernel gives real values.
+    ``source`` names the tensor that is judged for ``reads``.
     """
 
     build: Callable[[Any, Any], Any]
@@ -26,7 +27,14 @@ class Recipe:
     shape: tuple[int, ...] = (9, 9, 8)
     low: float = 0.0
     high: float = 2.0
-    bits: frozenset[int] = field(default=frozenset({7, 8}))
+    negatives: float = 0.0
+    source: str = "x"
+
+    def data(self, rng, samples):
+        """Return an input; a share of ``negatives`` is as far below zero as the rest is above."""
+        values = rng.uniform(self.low, self.high, (samples, *self.shape))
+        values[rng.random(values.shape) < self.negatives] = -self.high
+        return values.astype(np.float32)
 
 
 @dataclass
@@ -182,7 +190,8 @@ def _weights():
             layer = _odd_weights(change)
             _add(f"conv_{reads}_{name}_relu", _relu(layer), reads)
             _add(f"conv_{reads}_{name}_linear", layer, reads, ASYMMETRIC)
-            _add(f"conv_{reads}_{name}_to_s8", _kept(layer, S8), reads, S8)
+            if name != "outlier":
+                _add(f"conv_{reads}_{name}_to_s8", _kept(layer, S8), reads, S8)
 
     def unbiased(net, x):
         weights = net.rng.normal(0, 0.2, (1, 1, int(x.shape[3]), 8)).astype(np.float32)
@@ -203,8 +212,9 @@ def _weights():
 def _saturating():
     """All pairs of products as large as they get: 255·127 twice overflows 16 bits."""
 
-    def extreme(net, shape):
-        signs = net.rng.choice([-1.0, 1.0], shape[-1:]) * np.ones(shape)
+    def extreme(net, shape, axis=-1):
+        signs = np.ones(shape)
+        np.moveaxis(signs, axis, -1)[..., ::2] *= -1.0
         signs[net.rng.random(shape) < 0.1] *= 0.5
         return (signs * 0.1).astype(np.float32)
 
@@ -217,14 +227,27 @@ def _saturating():
 
     def depthwise(net, x):
         return net.tf.nn.depthwise_conv2d(
-            x, extreme(net, (3, 3, int(x.shape[3]), 1)), [1] * 4, "VALID"
+            x, extreme(net, (3, 3, int(x.shape[3]), 1), axis=2), [1] * 4, "VALID"
         )
 
     def dense(net, x):
         return net.tf.matmul(x, extreme(net, (int(x.shape[1]), 64)))
 
+    def multiplied(net, x):
+        weights = extreme(net, (3, 3, int(x.shape[3]), 2))
+        return net.tf.nn.depthwise_conv2d(x, weights, [1] * 4, "VALID")
+
     def padded(net, x):
         return net.tf.nn.conv2d(x, extreme(net, (3, 3, int(x.shape[3]), 32)), 1, "SAME")
+
+    def padded_depthwise(net, x):
+        weights = extreme(net, (3, 3, int(x.shape[3]), 1), axis=2)
+        return net.tf.nn.depthwise_conv2d(x, weights, [1] * 4, "SAME")
+
+    def signed_dense(net, x):
+        same = net.tf.nn.conv2d(x, np.eye(4, dtype=np.float32)[None, None], 1, "SAME")
+        net.tf.identity(net.conv(same), name="reader")
+        return dense(net, net.tf.reshape(same, [-1, 256], name="flat"))
 
     bright = {"low": 1.7, "high": 2.0}
     for channels in (3, 16, 64):
@@ -232,9 +255,14 @@ def _saturating():
         _add(f"saturating_conv1_{channels}", conv(1), makes=ASYMMETRIC, **shape)
         _add(f"saturating_conv3_{channels}", conv(3), makes=ASYMMETRIC, **shape)
         _add(f"saturating_depthwise_{channels}", depthwise, makes=ASYMMETRIC, **shape)
-        mixed = {"shape": (8, 8, channels), "low": -2.0, "high": 2.0}
+        _add(f"saturating_multiplied_{channels}", multiplied, makes=ASYMMETRIC, **shape)
+        mixed = {**shape, "negatives": 0.02}
         _add(f"saturating_signed_{channels}", padded, S8, ASYMMETRIC, **mixed)
+        _add(f"saturating_signed_depthwise_{channels}", padded_depthwise, S8, ASYMMETRIC, **mixed)
+    _add("saturating_depthwise_1", depthwise, shape=(8, 8, 1), makes=ASYMMETRIC, **bright)
     _add("saturating_dense", dense, makes=None, shape=(256,), **bright)
+    dark = {"shape": (8, 8, 4), "negatives": 0.02, "source": "flat"}
+    _add("saturating_signed_dense", signed_dense, S8, None, **{**bright, **dark})
 
 
 def _depthwise():
@@ -276,10 +304,11 @@ def _dense():
         _add(f"dense_{reads}_transposed", lambda n, x: n.dense(x, transpose_b=True), reads, **flat)
 
     def signed(net, x):
-        net.tf.identity(net.conv(x), name="reader")
-        return net.dense(net.tf.reshape(x, [-1, 81 * 8]))
+        made = net.conv(x)
+        net.tf.identity(net.conv(made), name="reader")
+        return net.dense(net.tf.reshape(made, [-1, 81 * 8], name="flat"))
 
-    _add("dense_s8", signed, S8, None)
+    _add("dense_s8", signed, S8, None, source="flat")
 
 
 def _sums():

@@ -14,6 +14,7 @@ from lpot_examples.backends.tensorflow.graphdef import Array
 from lpot_examples.backends.tensorflow.groups import ComputeGroup
 from lpot_examples.backends.tensorflow.kernels import COMPUTE
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
+from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.graph import TuningConfig
 from lpot_examples.quantize.encoding import Encoding
 from lpot_examples.quantize.weights import QuantizedWeights
@@ -27,11 +28,13 @@ class Lowering:
         builder: The graph under construction.
         config: The configuration being emitted.
         weights: Quantized weights, shared by all configurations.
+        statistics: Calibration statistics.
     """
 
     builder: Builder
     config: TuningConfig
     weights: WeightCache
+    statistics: Statistics
 
     def lower(self, group: ComputeGroup) -> None:
         """Add a group's int8 kernel and give its fp32 readers real values."""
@@ -79,8 +82,12 @@ class Lowering:
         builder.dequantize(output, output)
 
     def _bias(self, group: ComputeGroup, weights: QuantizedWeights, reads: Encoding) -> Array:
-        """Return the float bias, with the zero point of the input taken out."""
+        """Return the float bias, corrected, with the zero point of the input taken out."""
         bias = np.zeros(group.channels) if group.bias is None else group.bias.astype(np.float64)
+        observed = self.statistics.channels.get(group.source)
+        if self.config.bias_correction and observed is not None:
+            factors = self.builder.plan.factors.get(group.source)
+            bias = bias - self.weights.mean_shift(group, weights, observed.mean, factors)
         return bias - reads.offset * weights.channel_sums
 
     def _operands(
@@ -230,7 +237,7 @@ class Lowering:
 
 
 def _widest(encoding: Encoding, factors: Array | None) -> Encoding:
-    """Return the encoding as one group's output sees it; its channels share one factor."""
+    """Return the encoding as the widest channel of one group's output sees it."""
     if factors is None:
         return encoding
-    return replace(encoding, scale=encoding.scale * float(factors[0]))
+    return replace(encoding, scale=encoding.scale * float(factors.max()))

@@ -63,7 +63,7 @@ class Emitter:
         builder = Builder(self._graph, plan)
         for tensor in plan.boundaries:
             builder.quantize(tensor)
-        lowering = Lowering(builder, config, self._weights)
+        lowering = Lowering(builder, config, self._weights, statistics)
         for group in plan.groups.values():
             lowering.lower(group)
         for name in sorted(plan.movements):

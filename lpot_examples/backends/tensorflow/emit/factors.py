@@ -1,14 +1,15 @@
-"""Channel factors: every branch of a shared encoding gets its own resolution, at no run-time cost.
+"""Channel factors: every channel gets a resolution of its own, at no run-time cost.
 
-Data movement ties tensors to one encoding. Where a wide branch and a narrow one meet in a
-concatenation, the narrow one would use few of the 256 codes. Instead its codes are stretched: with
-a factor f per channel, real = f · scale · (code − zero point). Whoever makes the tensor divides
-its weight scales and bias by f, channel by channel, and whoever reads it multiplies its weights by
-f, input channel by input channel; both happen here, not at run time.
+A narrow channel of a wide tensor uses few of the 256 codes, more so where data movement ties
+branches of different ranges to one encoding. So its codes are stretched: with a factor f per
+channel, real = f · scale · (code − zero point). Whoever makes the tensor divides its weight scales
+and bias by f, channel by channel, and whoever reads it multiplies its weights by f, input channel
+by input channel; both happen here, not at run time.
 
 This is cross-layer equalization (Nagel et al., "Data-Free Quantization Through Weight Equalization
-and Bias Correction", 2019) across a concatenation. Stretching fully (``strength`` 1) moves all of
-the difference into the reader's weights, whose own resolution it costs; 0.5 shares it.
+and Bias Correction", 2019), through data movement as well. Stretching fully (``strength`` 1) moves
+all of the difference into the reader's weights, whose own resolution it costs; 0.5 shares it. A
+depthwise reader has a weight scale per channel and loses nothing.
 """
 
 from __future__ import annotations
@@ -91,16 +92,25 @@ class Tracker:
         return list(np.split(factors, int(node.attr["num_split"].i)))
 
 
-def stretch(own: tuple[float, float], shared: tuple[float, float], strength: float) -> float:
-    """Return the factor of a tensor of range ``own`` in an encoding of range ``shared``.
+def stretch(
+    own: tuple[Factors, Factors], shared: tuple[float, float], strength: float
+) -> Factors:
+    """Return the factors of channels of range ``own`` in an encoding of range ``shared``.
+
+    Args:
+        own: Least and greatest values, each [channels].
+        shared: The range of the encoding.
+        strength: 0 for factors of 1, 1 for channels that use the whole encoding.
 
     Returns:
-        In (0, 1]; 1 where the tensor uses the whole range.
+        float32 [channels], in (0, 1]; 1 where a channel uses the whole range.
     """
-    ratios = [o / s for o, s in zip(own, shared, strict=True) if s != 0 and o * s > 0]
-    ratio = min(max(ratios, default=1.0), 1.0)
-    # Beyond 2^8 nothing is gained: such a branch is constant next to the others.
-    return float(max(ratio, 2.0**-8) ** strength)
+    ratio = np.zeros(len(own[0]))
+    for values, bound in zip(own, shared, strict=True):
+        if bound != 0:
+            ratio = np.maximum(ratio, np.asarray(values, np.float64) / bound)
+    # Beyond 2^8 nothing is gained: such a channel is constant next to the others.
+    return np.asarray(np.clip(ratio, 2.0**-8, 1.0) ** strength, np.float32)
 
 
 def propagate(

@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 
 from lpot_examples.backends.tensorflow.emit.builder import Builder
+from lpot_examples.backends.tensorflow.emit.interleaved import (
+    interleaved_channels,
+    take_interleaved,
+)
 from lpot_examples.backends.tensorflow.graphdef import split_name, tensor_name
 from lpot_examples.backends.tensorflow.kernels import MOVEMENTS, POOLS, SPLITS, Carrier
 from lpot_examples.backends.tensorflow.shapes import Shapes
@@ -30,10 +34,21 @@ def lower_movement(builder: Builder, name: str, shapes: Shapes) -> None:
         _pool(builder, node, inputs[0], encoding)
     elif carrier is Carrier.BITCAST:
         _through_plain(builder, node, inputs[0], encoding, shapes)
+    elif (taken := _interleaved(builder, node, shapes)) is not None:
+        first, step = taken
+        shape = shapes.of(inputs[0])
+        assert shape is not None  # or the slice would not have been recognized
+        take_interleaved(builder, node, first=first, step=step, shape=shape, dtype=encoding.dtype)
     else:
         _same_op(builder, node, inputs, encoding)
     builder.graph.add_control(builder.name(name), node)
     _dequantize(builder, name, node)
+
+
+def _interleaved(builder: Builder, node: Any, shapes: Shapes) -> tuple[int, int] | None:
+    if node.op != "StridedSlice":
+        return None
+    return interleaved_channels(builder.original, node, shapes)
 
 
 def _same_op(builder: Builder, node: Any, inputs: list[str], encoding: Encoding) -> None:

@@ -132,7 +132,9 @@ class Planner:
         }
         shared = {root: trait.encoding() for root, trait in traits.items()}
         encodings = {name: shared[classes.of(name)] for name in classes.names}
-        factors = self._factors(classes, traits, movements, ranges, boundaries, config)
+        factors = self._factors(
+            classes, traits, movements, produced, boundaries, config, statistics
+        )
         plan = Plan(active, frozenset(sums), frozenset(movements), encodings, boundaries, factors)
         return plan, blocked
 
@@ -141,29 +143,30 @@ class Planner:
         classes: _Classes,
         traits: Mapping[str, _Traits],
         movements: set[str],
-        ranges: Mapping[str, tuple[float, float]],
+        produced: Mapping[str, ComputeGroup],
         boundaries: tuple[str, ...],
         config: TuningConfig,
+        statistics: Statistics,
     ) -> dict[str, Factors]:
         """Return the channel factors of the tensors whose class can have them."""
-        if config.equalization == 0 or not movements:
+        if config.equalization == 0:
             return {}
         ordered = [name for name in self._order if name in movements]
         fixed = {root for root, trait in traits.items() if trait.summing}
         for name in ordered:
             if not self._tracker.trackable(name):
                 fixed.add(classes.of(movement_inputs(self._graph, name)[0]))
+        fixed |= {classes.of(n) for n in produced if n not in statistics.channels}
+        fixed |= {classes.of(n) for n in boundaries if self._tracker.channels(n) is None}
         sources: dict[str, Factors] = {}
-        for name, own in ranges.items():
-            root = classes.of(name)
-            channels = self._tracker.channels(name)
-            if root in fixed or channels is None:
-                fixed.add(root)
-                continue
-            shared = (traits[root].low, traits[root].high)
-            factor = 1.0 if name in boundaries else stretch(own, shared, config.equalization)
-            sources[name] = np.full(channels, factor, np.float32)
-        sources = {name: f for name, f in sources.items() if classes.of(name) not in fixed}
+        for name, group in produced.items():
+            trait = traits[classes.of(name)]
+            if classes.of(name) not in fixed:
+                strength = 1.0 if trait.depthwise_only else config.equalization
+                sources[name] = self._stretched(name, group, trait, strength, statistics)
+        for name in boundaries:
+            if classes.of(name) not in fixed:
+                sources[name] = np.ones(self._tracker.channels(name) or 0, np.float32)
         free = [
             name
             for name in ordered
@@ -171,6 +174,24 @@ class Planner:
         ]
         factors = propagate(self._tracker, free, self._graph, sources)
         return {name: f for name, f in factors.items() if np.any(f != 1)}
+
+    def _stretched(
+        self,
+        name: str,
+        group: ComputeGroup,
+        trait: _Traits,
+        strength: float,
+        statistics: Statistics,
+    ) -> Factors:
+        found = statistics.channels[name]
+        # A clipping algorithm's range holds for the channels as well.
+        low = np.maximum(found.minimum, trait.low)
+        high = np.minimum(found.maximum, trait.high)
+        factors = stretch((low, high), (trait.low, trait.high), strength)
+        if group.activation == "Relu6" and trait.high > 6:
+            # Saturation then clips at 6 at the latest, as the activation must.
+            factors = np.minimum(factors, np.float32(6 / trait.high))
+        return factors
 
     def _moving(
         self, active: Iterable[ComputeGroup], sums: set[str], carried: set[str]
@@ -265,6 +286,7 @@ class _Traits:
         self.zero_padded = False
         self.unknown_pads = False
         self.rectified = False
+        self.depthwise_only = True
 
     def extend(self, low: float, high: float) -> None:
         self.low, self.high = min(self.low, low), max(self.high, high)
@@ -288,6 +310,7 @@ def _traits(
     traits = {classes.of(name): _Traits() for name in classes.names}
     for anchor, group in active.items():
         reading = traits[classes.of(group.source)]
+        reading.depthwise_only &= group.op == "DepthwiseConv2dNative"
         reading.zero_padded |= group.zero_padded
         reading.unknown_pads |= group.zero_padded and group.static_pads is None
         if anchor in sums and group.summand is not None:

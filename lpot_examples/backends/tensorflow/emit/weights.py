@@ -10,7 +10,7 @@ import numpy as np
 
 from lpot_examples.backends.tensorflow.graphdef import Array, Graph, make_constant
 from lpot_examples.backends.tensorflow.groups import ComputeGroup
-from lpot_examples.backends.tensorflow.kernels import PAIRLESS
+from lpot_examples.backends.tensorflow.kernels import HALVING
 from lpot_examples.graph import TuningConfig
 from lpot_examples.host import InstructionSet
 from lpot_examples.quantize.encoding import Encoding
@@ -30,15 +30,18 @@ class WeightCache:
     def __init__(self, isa: InstructionSet) -> None:
         self._isa = isa
         self._quantized: dict[tuple[Any, ...], QuantizedWeights] = {}
+        # The reference to the codes keeps their id from being used again, here and below.
+        self._errors: dict[int, tuple[Array, Array]] = {}
         self._nodes: dict[int, tuple[Array, str, Any]] = {}
 
     def bits(self, group: ComputeGroup, reads: Encoding, config: TuningConfig) -> int:
         """Return how many bits a group's weights have.
 
         Where products of unsigned inputs and signed weights saturate in 16 bits, seven bits keep
-        every pair sum below 2^15: 2·255·63 = 32,130. Depthwise kernels multiply in 32 bits.
+        every pair sum below 2^15: 2·255·63 = 32,130. Kernels shift signed inputs by 128 and multiply
+        likewise. A truly depthwise kernel with unsigned inputs has no pairs to add.
         """
-        pairs = reads.dtype == "u8" and group.op not in PAIRLESS
+        pairs = reads.dtype == "s8" or not _one_to_one(group)
         safe = 7 if pairs and self._isa.u8s8_saturates else 8
         return min(safe, config.weight_bits.get(group.anchor, 8))
 
@@ -60,23 +63,30 @@ class WeightCache:
         bits = self.bits(group, reads, config)
         per_channel = group.anchor not in config.per_tensor
         stretched = factors.tobytes() if factors is not None else b""
-        key = (group.anchor, bits, config.weight_algorithm, per_channel, stretched)
+        halved = self._isa.u8s8_saturates and reads.dtype == "s8" and group.op in HALVING
+        key = (group.anchor, bits, config.weight_algorithm, per_channel, halved, stretched)
         if factors is not None:
             group = _with_factors(group, factors)
         if key not in self._quantized:
-            self._quantized[key] = self._quantize(group, bits, config, per_channel, 0.0)
+            self._quantized[key] = self._quantize(group, bits, config, per_channel, halved, 0.0)
         found = self._quantized[key]
         if group.bias is None:
             return found
         floor = np.abs(group.bias).astype(np.float64) / (reads.scale * _MAX_BIAS_CODE)
         if np.all(found.scales >= floor):
             return found
-        return self._quantize(group, bits, config, per_channel, floor)
+        return self._quantize(group, bits, config, per_channel, halved, floor)
 
     def _quantize(
-        self, group: ComputeGroup, bits: int, config: TuningConfig, per_channel: bool, floor: Any
+        self,
+        group: ComputeGroup,
+        bits: int,
+        config: TuningConfig,
+        per_channel: bool,
+        halved: bool,
+        floor: Any,
     ) -> QuantizedWeights:
-        return quantize_weights(
+        found = quantize_weights(
             group.weights,
             group.channel_axes,
             bits=bits,
@@ -84,6 +94,49 @@ class WeightCache:
             per_channel=per_channel,
             floor=floor,
         )
+        if not halved:
+            return found
+        # Even codes: what the kernel halves is then exactly what was chosen here.
+        return QuantizedWeights(found.codes * np.int8(2), found.scales / 2, found.channel_sums)
+
+    def mean_shift(
+        self, group: ComputeGroup, weights: QuantizedWeights, mean: Array, factors: Array | None
+    ) -> Array:
+        """Return by how much rounding the weights moves the mean of each output channel.
+
+        Σ (W̃ − W)·E[x] over a channel's weights: the bias correction of Nagel et al., "Data-Free
+        Quantization Through Weight Equalization and Bias Correction" (2019), with E[x] measured.
+        Zero padding at the borders is left out of account.
+
+        Args:
+            group: The group, with its original weights.
+            weights: The quantized weights.
+            mean: Mean of each input channel, float64 [input channels].
+            factors: Channel factors of the input, or None.
+
+        Returns:
+            float64 [channels].
+        """
+        error = self._error(group, weights, factors)
+        mean = mean if factors is None else mean / factors
+        if group.op == "DepthwiseConv2dNative":
+            return (error * mean[:, None]).ravel()
+        return mean @ error
+
+    def _error(
+        self, group: ComputeGroup, weights: QuantizedWeights, factors: Array | None
+    ) -> Array:
+        """Return Σ (W̃ − W) over the window, [input channels, output channels or multiplier]."""
+        key = id(weights.codes)
+        if key not in self._errors:
+            exact = group if factors is None else _with_factors(group, factors)
+            scales = weights.scales.astype(np.float64)
+            if group.op == "DepthwiseConv2dNative":
+                scales = scales.reshape(group.weights.shape[2:])
+            error = weights.codes * scales - exact.weights
+            window = (0, 1) if group.weights.ndim == 4 else ()
+            self._errors[key] = (weights.codes, error.sum(axis=window) if window else error)
+        return self._errors[key][1]
 
     def constant(self, graph: Graph, group: ComputeGroup, weights: QuantizedWeights) -> str:
         """Add the Const of quantized weights to a graph; equal weights share one node."""
@@ -94,12 +147,20 @@ class WeightCache:
             digest = hashlib.sha256(weights.codes.tobytes()).hexdigest()[:12]
             name = f"int8_weights/{'x'.join(map(str, weights.codes.shape))}_{digest}"
             node = make_constant(name, weights.codes, dtype=tf.qint8)
-            # The reference to the codes keeps their id from being used again.
             self._nodes[key] = (weights.codes, name, node)
         _, name, node = self._nodes[key]
         if name not in graph.nodes:
             graph.insert(node)
         return name
+
+
+def _one_to_one(group: ComputeGroup) -> bool:
+    """Tell whether each output channel reads one input channel of several.
+
+    oneDNN runs depthwise convolutions of other forms as grouped or ordinary ones.
+    """
+    depthwise = group.op == "DepthwiseConv2dNative"
+    return depthwise and group.weights.shape[2] > 1 and group.weights.shape[3] == 1
 
 
 def _with_factors(group: ComputeGroup, factors: Array) -> ComputeGroup:
