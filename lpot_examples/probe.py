@@ -13,14 +13,15 @@ from lpot_examples.graph import TuningConfig
 from lpot_examples.journal import Journal
 
 # Calibration samples that the error is computed on.
-SAMPLES = 16
+SAMPLES = 32
 
 
 class OutputErrorProbe:
     """Computes, and remembers in the journal, the output error of configurations.
 
     The error is Σ(y − ŷ)² / Σy² over a few calibration samples, averaged over the network's
-    floating-point outputs. It needs no labels, and the network's own outputs are compared before
+    floating-point outputs; for an output that is a probability distribution it is the mean
+    Kullback–Leibler divergence KL(p ‖ p̂), which sees errors that the largest probability hides. It needs no labels, and the network's own outputs are compared before
     any decoding, which would hide small errors and magnify others.
 
     Args:
@@ -81,6 +82,9 @@ def _normalized_error(reference: list[list[Array]], outputs: list[list[Array]]) 
             # A detector's post-processing may find another number of boxes: as wrong as can be.
             errors.append(1.0)
             continue
+        if all(_is_distribution(array) for array in wanted):
+            errors.append(float(np.mean([_divergence(a, b) for a, b in zip(wanted, found, strict=True)])))
+            continue
         difference = sum(
             float(np.sum((a.astype(np.float64) - b) ** 2))
             for a, b in zip(wanted, found, strict=True)
@@ -89,3 +93,17 @@ def _normalized_error(reference: list[list[Array]], outputs: list[list[Array]]) 
         errors.append(difference / max(power, 1e-30))
     value = float(np.mean(errors)) if errors else 0.0
     return value if np.isfinite(value) else float("1e30")
+
+
+def _is_distribution(array: Array) -> bool:
+    """Tell whether the last dimension holds probabilities that sum to one."""
+    if array.ndim < 2 or array.shape[-1] < 2 or array.min() < 0:
+        return False
+    return bool(np.allclose(array.sum(axis=-1), 1, atol=1e-3))
+
+
+def _divergence(reference: Array, output: Array) -> float:
+    """Return the mean KL(p ‖ p̂) over samples; p̂ is floored, so that it is finite."""
+    p = np.clip(reference.astype(np.float64), 1e-12, None)
+    q = np.clip(output.astype(np.float64), 1e-12, None)
+    return float(np.mean(np.sum(p * (np.log(p) - np.log(q)), axis=-1)))

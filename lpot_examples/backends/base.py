@@ -13,6 +13,9 @@ from lpot_examples.graph import OpGraph, TuningConfig
 
 Progress = Callable[[int], None]
 
+FRAGILE = "could saturate without VNNI"
+"""Part of the reason of every op that is not exact on all instruction sets."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpDecision:

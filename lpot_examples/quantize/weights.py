@@ -37,6 +37,7 @@ def quantize_weights(
     algorithm: str = "minmax",
     per_channel: bool = True,
     floor: Array | float = 0.0,
+    pair_limit: int | None = None,
 ) -> QuantizedWeights:
     """Quantize weights symmetrically.
 
@@ -49,23 +50,55 @@ def quantize_weights(
         per_channel: False shares one scale among all channels.
         floor: Least scale per channel [channels]; it keeps a channel of tiny weights from asking
             for a bias beyond 32 bits.
+        pair_limit: Greatest sum of two neighbouring codes of a channel, in magnitude; None for
+            any. Channels whose large weights are apart keep nearly all of their bits.
 
     Returns:
         The codes in the layout of ``weights``.
     """
-    limit = 2 ** (bits - 1) - 1
+    limit: Any = 2 ** (bits - 1) - 1
     kernel_axes = tuple(axis for axis in range(weights.ndim) if axis not in axes)
     rows = np.transpose(weights, axes + kernel_axes).astype(np.float64)
     rows = rows.reshape(int(np.prod([weights.shape[axis] for axis in axes])), -1)
     peak = np.abs(rows).max(axis=1) if per_channel else np.full(len(rows), np.abs(rows).max())
-    if algorithm == "mse" and per_channel:
+    if pair_limit is not None:
+        # Rounding adds at most a half to each of the two.
+        allowed = (pair_limit - 1) * peak / np.maximum(pair_sums(rows), 1e-30)
+        limit = np.floor(np.minimum(limit, allowed if per_channel else allowed.min()))
+        limit = np.broadcast_to(np.maximum(limit, 1), peak.shape)
+    if algorithm == "mse" and per_channel and pair_limit is None:
         peak = peak * _best_shrink(rows, peak, limit)
     scales = np.maximum(peak / limit, np.maximum(floor, 1e-12)).astype(np.float32)
-    codes = np.clip(np.rint(rows / scales[:, None]), -limit, limit)
+    ends = np.broadcast_to(limit, peak.shape)[:, None]
+    codes = np.clip(np.rint(rows / scales[:, None]), -ends, ends)
     sums = (codes * scales[:, None].astype(np.float64)).sum(axis=1)
     shape = tuple(weights.shape[axis] for axis in axes + kernel_axes)
     restored = codes.reshape(shape).transpose(np.argsort(axes + kernel_axes))
     return QuantizedWeights(np.ascontiguousarray(restored.astype(np.int8)), scales, sums)
+
+
+def pair_sums(rows: Array) -> Array:
+    """Return the greatest |sum| of two neighbours of one sign in each row.
+
+    Kernels without VNNI add the products of two input channels in 16 bits. Which weights meet is
+    theirs to choose; neighbours in the order (height, width, input channel) cover both the kernels
+    that block input channels and those that multiply unfolded windows.
+
+    Args:
+        rows: [channels, weights of a channel in that order].
+
+    Returns:
+        [channels]; the greatest magnitude where there is only one weight.
+    """
+    alone = np.abs(rows).max(axis=1)
+    if rows.shape[1] < 2:
+        return alone
+    positive, negative = np.maximum(rows, 0), np.maximum(-rows, 0)
+    best = np.maximum(
+        (positive[:, 1:] + positive[:, :-1]).max(axis=1),
+        (negative[:, 1:] + negative[:, :-1]).max(axis=1),
+    )
+    return np.maximum(best, alone)
 
 
 def _best_shrink(rows: Array, peak: Array, limit: int) -> Array:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lpot_examples.backends.base import OpDecision
+from lpot_examples.backends.base import FRAGILE, OpDecision
 from lpot_examples.benchmark.result import BenchmarkReport
 from lpot_examples.calibration.feed import Array
 from lpot_examples.errors import OutputError
@@ -210,12 +210,8 @@ def _latency(latency: Latency | None) -> dict[str, Any]:
 
 def _exact_on(outcome: Outcome) -> dict[str, Any]:
     """Tell on which instruction sets the emitted weights cannot saturate."""
-    eight = [
-        decision.name
-        for decision in outcome.decisions
-        if "u8 input, 8-bit weights" in decision.reason and "Depthwise" not in decision.reason
-    ]
+    fragile = {decision.group for decision in outcome.decisions if FRAGILE in decision.reason}
     sets = {
-        name: not (eight and isa.u8s8_saturates) for name, isa in sorted(INSTRUCTION_SETS.items())
+        name: not (fragile and isa.u8s8_saturates) for name, isa in sorted(INSTRUCTION_SETS.items())
     }
-    return {"instruction_sets": sets, "ops_that_may_saturate_elsewhere": len(set(eight))}
+    return {"instruction_sets": sets, "groups_that_may_saturate_elsewhere": len(fragile)}

@@ -264,7 +264,9 @@ class _Weaver:
         pads[0] = 0
         if self._rng.random() < 0.7:
             pads[3] = 0
-        return self._tf.pad(value, pads.astype(np.int32))
+        padded = self._tf.pad(value, pads.astype(np.int32))
+        # TensorFlow with oneDNN fuses padding of channels into a convolution, wrongly.
+        return self._tf.nn.max_pool2d(padded, 2, 1, "SAME") if pads[3].any() else padded
 
     def _resize(self, value: Any) -> Any:
         if value.shape[1] > 10:

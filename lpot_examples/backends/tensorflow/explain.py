@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lpot_examples.backends.base import OpDecision
+from lpot_examples.backends.base import FRAGILE, OpDecision
 from lpot_examples.backends.tensorflow.emit import Emitted
 from lpot_examples.backends.tensorflow.graphdef import Graph, tensor_name
 from lpot_examples.backends.tensorflow.groups import ComputeGroup, Grouping
@@ -80,7 +80,9 @@ def _kernel(group: ComputeGroup, emitted: Emitted) -> str:
     bits = emitted.weight_bits[group.anchor]
     made = plan.encodings.get(plan.output(group))
     result = made.dtype if made is not None and group.op != "MatMul" else "fp32"
-    return f"{COMPUTE[group.op]}: {reads.dtype} input, {bits}-bit weights, {result} result"
+    fragile = f", {FRAGILE}" if group.anchor in emitted.fragile else ""
+    kernel = f"{COMPUTE[group.op]}: {reads.dtype} input, {bits}-bit weights, {result} result"
+    return kernel + fragile
 
 
 def _other(name: str, op: str, emitted: Emitted) -> tuple[str, str]:

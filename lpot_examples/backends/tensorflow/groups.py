@@ -140,6 +140,9 @@ def _why_not(graph: Graph, node: Any, inside: dict[str, str], shapes: Shapes) ->
         return "its layout is NCHW, for which there is no int8 kernel on CPU"
     if node.op == "DepthwiseConv2dNative" and any(d > 1 for d in node.attr["dilations"].list.i):
         return "a dilated depthwise convolution has no int8 kernel"
+    source, pads = _source(graph, node)
+    if weights.shape[2] == 1 and _static_pads(node, weights, shapes.of(source), pads) is None:
+        return "it has one input channel, and a padding that is known only at run time"
     if node.op == "Conv2D" and _grouped(node, weights, shapes):
         return "a grouped convolution has no int8 kernel"
     return ""

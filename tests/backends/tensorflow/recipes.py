@@ -385,8 +385,8 @@ def _movements():
         for channels in (8, 3):
 
             def source(net, x, kind=kind, channels=channels):
-                made = net.conv(x, outputs=channels)
-                return net.tf.nn.relu(made) if kind == U8 else made
+                made = net.conv(x, outputs=channels, bias=False)
+                return net.tf.nn.relu(made + 0.5) if kind == U8 else made
 
             def every(net, x, kind=kind, source=source):
                 for name, moved in moves(net.tf, source(net, x)):

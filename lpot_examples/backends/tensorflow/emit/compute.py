@@ -109,7 +109,7 @@ class Lowering:
 
     def _input(self, group: ComputeGroup, reads: Encoding) -> str:
         codes = self.builder.codes(group.source)
-        if not (group.zero_padded and reads.zero_point):
+        if not _pads_codes(group, reads):
             return codes
         assert group.static_pads is not None  # the planner chose another encoding otherwise
         pads = np.array(group.static_pads, np.int32).reshape(4, 2)
@@ -129,7 +129,10 @@ class Lowering:
         quantized, plain = builder.quantized[encoding.dtype], builder.plain[encoding.dtype]
         prefix = f"{builder.name(group.anchor)}/summand"
         bits = builder.bitcast(codes, f"{prefix}/plain", quantized, plain)
-        copy = builder.graph.add("Snapshot", f"{prefix}/copy", [bits], T=plain)
+        # TensorFlow merges equal nodes; two sums of one summand would then overwrite one copy, and
+        # the process crashes. An attribute of its own makes each Snapshot unequal.
+        unique = {"_summand_of": group.anchor}
+        copy = builder.graph.add("Snapshot", f"{prefix}/copy", [bits], T=plain, **unique)
         return builder.bitcast(copy, prefix, plain, quantized)
 
     def _control(self, group: ComputeGroup) -> list[str]:
@@ -194,7 +197,7 @@ class Lowering:
         }
 
     def _padding(self, group: ComputeGroup, reads: Encoding, node: Any) -> tuple[str, list[int]]:
-        if group.zero_padded and reads.zero_point:
+        if _pads_codes(group, reads):
             return "VALID", []
         if group.explicit_pads is not None:
             return "EXPLICIT", list(group.explicit_pads)
@@ -241,3 +244,16 @@ def _widest(encoding: Encoding, factors: Array | None) -> Encoding:
     if factors is None:
         return encoding
     return replace(encoding, scale=encoding.scale * float(factors.max()))
+
+
+def _pads_codes(group: ComputeGroup, reads: Encoding) -> bool:
+    """Tell whether padding is done in front of a kernel, which would pad wrongly.
+
+    Kernels pad with code 0, which is not zero where there is a zero point. With TensorFlow 2.21
+    oneDNN's AVX-512 kernels go wrong, too, on signed one-channel input padded at its sides alone.
+    """
+    if not group.zero_padded:
+        return False
+    pads = group.static_pads
+    sides = reads.dtype == "s8" and group.weights.shape[2] == 1 and pads is not None
+    return reads.zero_point != 0 or (sides and pads is not None and not any(pads[2:4]))

@@ -27,11 +27,13 @@ class Emitted:
         graph_def: The int8 ``GraphDef``; the names of inputs and outputs are the original ones.
         plan: What runs in eight bits.
         weight_bits: Group name to weight bits.
+        fragile: Names of the groups whose kernels could saturate on CPUs without VNNI.
     """
 
     graph_def: Any
     plan: Plan
     weight_bits: dict[str, int]
+    fragile: frozenset[str] = frozenset()
 
 
 class Emitter:
@@ -73,4 +75,11 @@ class Emitter:
             anchor: self._weights.bits(group, plan.encodings[group.source], config)
             for anchor, group in plan.groups.items()
         }
-        return Emitted(builder.graph.to_graph_def(), plan, bits)
+        fragile = frozenset(
+            anchor
+            for anchor, group in plan.groups.items()
+            if self._weights.may_saturate(
+                group, plan.encodings[group.source], config, plan.factors.get(group.source)
+            )
+        )
+        return Emitted(builder.graph.to_graph_def(), plan, bits, fragile)

@@ -119,7 +119,14 @@ class Planner:
             classes.tie([*movement_inputs(self._graph, node), *self._outputs[node]])
         traits = _traits(classes, active, sums, produced)
         ranges = {
-            name: self._range(name, produced.get(name), config, statistics)
+            name: self._range(
+                name,
+                produced.get(name),
+                config.algorithm(produced[name].anchor if name in produced else None)
+                if traits[classes.of(name)].read
+                else "minmax",
+                statistics,
+            )
             for name in (*produced, *boundaries)
         }
         for name, found in ranges.items():
@@ -218,10 +225,9 @@ class Planner:
         self,
         tensor: str,
         producer: ComputeGroup | None,
-        config: TuningConfig,
+        algorithm: str,
         statistics: Statistics,
     ) -> tuple[float, float]:
-        algorithm = config.algorithm(producer.anchor if producer else None)
         names = [tensor] if producer else sorted(self._sources.of(tensor))
         ranges = [statistics.range(name, algorithm) for name in names]
         return min(low for low, _ in ranges), max(high for _, high in ranges)
@@ -287,6 +293,8 @@ class _Traits:
         self.unknown_pads = False
         self.rectified = False
         self.depthwise_only = True
+        # What no int8 op reads is (close to) an output: its outliers are the answer, not noise.
+        self.read = False
 
     def extend(self, low: float, high: float) -> None:
         self.low, self.high = min(self.low, low), max(self.high, high)
@@ -310,11 +318,13 @@ def _traits(
     traits = {classes.of(name): _Traits() for name in classes.names}
     for anchor, group in active.items():
         reading = traits[classes.of(group.source)]
+        reading.read = True
         reading.depthwise_only &= group.op == "DepthwiseConv2dNative"
         reading.zero_padded |= group.zero_padded
         reading.unknown_pads |= group.zero_padded and group.static_pads is None
         if anchor in sums and group.summand is not None:
             traits[classes.of(group.summand)].summing.add(anchor)
+            traits[classes.of(group.summand)].read = True
             traits[classes.of(group.output)].summing.add(anchor)
     for name, group in produced.items():
         rectified = group.activation is not None and name == group.output

@@ -14,10 +14,13 @@ from lpot_examples.backends.tensorflow.kernels import HALVING
 from lpot_examples.graph import TuningConfig
 from lpot_examples.host import InstructionSet
 from lpot_examples.quantize.encoding import Encoding
-from lpot_examples.quantize.weights import QuantizedWeights, quantize_weights
+from lpot_examples.quantize.weights import QuantizedWeights, pair_sums, quantize_weights
 
 # Kernels turn the bias into int32 codes of scale s_in·s_w; this leaves room for the products.
 _MAX_BIAS_CODE = float(1 << 29)
+
+# Greatest sum of two weights whose products with 255 fit 16 bits.
+MAX_PAIR = 128
 
 
 class WeightCache:
@@ -35,15 +38,37 @@ class WeightCache:
         self._nodes: dict[int, tuple[Array, str, Any]] = {}
 
     def bits(self, group: ComputeGroup, reads: Encoding, config: TuningConfig) -> int:
-        """Return how many bits a group's weights have.
+        """Return how many bits a group's weights have at most.
 
-        Where products of unsigned inputs and signed weights saturate in 16 bits, seven bits keep
-        every pair sum below 2^15: 2·255·63 = 32,130. Kernels shift signed inputs by 128 and multiply
-        likewise. A truly depthwise kernel with unsigned inputs has no pairs to add.
+        Kernels shift signed inputs by 128 and multiply likewise, so these need seven bits where
+        products saturate. For unsigned inputs see `_pair_limit`.
         """
-        pairs = reads.dtype == "s8" or not _one_to_one(group)
-        safe = 7 if pairs and self._isa.u8s8_saturates else 8
+        signed = reads.dtype == "s8" or (_odd_depthwise(group) and reads.dtype == "u8")
+        safe = 7 if signed and self._isa.u8s8_saturates else 8
         return min(safe, config.weight_bits.get(group.anchor, 8))
+
+    def _pair_limit(self, group: ComputeGroup, reads: Encoding) -> int | None:
+        """Return the greatest sum of two neighbouring weights, or None for any.
+
+        Where products of unsigned inputs and signed weights are added in pairs in 16 bits, a sum
+        of 128 is the greatest that cannot saturate: 255·128 = 32,640. Seven bits for all weights
+        would be enough for that, but few channels have two large weights side by side. A truly
+        depthwise kernel has no pairs to add.
+        """
+        paired = reads.dtype == "u8" and group.op != "DepthwiseConv2dNative"
+        return MAX_PAIR if paired and self._isa.u8s8_saturates else None
+
+    def may_saturate(
+        self, group: ComputeGroup, reads: Encoding, config: TuningConfig, factors: Array | None
+    ) -> bool:
+        """Tell whether a group's kernel could saturate on CPUs without VNNI."""
+        if reads.dtype == "u8" and group.op == "DepthwiseConv2dNative":
+            return _odd_depthwise(group) and self.bits(group, reads, config) == 8
+        codes = self.get(group, reads, config, factors).codes.astype(np.int32)
+        if reads.dtype == "s8":
+            # Halving kernels saturate no more than with seven bits, but round once more.
+            return bool(np.any(codes % 2)) and int(np.abs(codes).max()) > 63
+        return int(pair_sums(codes.reshape(-1, codes.shape[-1]).T).max()) > MAX_PAIR
 
     def get(
         self,
@@ -64,23 +89,25 @@ class WeightCache:
         per_channel = group.anchor not in config.per_tensor
         stretched = factors.tobytes() if factors is not None else b""
         halved = self._isa.u8s8_saturates and reads.dtype == "s8" and group.op in HALVING
-        key = (group.anchor, bits, config.weight_algorithm, per_channel, halved, stretched)
+        pairs = self._pair_limit(group, reads)
+        key = (group.anchor, bits, pairs, config.weight_algorithm, per_channel, halved, stretched)
         if factors is not None:
             group = _with_factors(group, factors)
         if key not in self._quantized:
-            self._quantized[key] = self._quantize(group, bits, config, per_channel, halved, 0.0)
+            self._quantized[key] = self._quantize(group, bits, pairs, config, per_channel, halved, 0.0)
         found = self._quantized[key]
         if group.bias is None:
             return found
         floor = np.abs(group.bias).astype(np.float64) / (reads.scale * _MAX_BIAS_CODE)
         if np.all(found.scales >= floor):
             return found
-        return self._quantize(group, bits, config, per_channel, halved, floor)
+        return self._quantize(group, bits, pairs, config, per_channel, halved, floor)
 
     def _quantize(
         self,
         group: ComputeGroup,
         bits: int,
+        pairs: int | None,
         config: TuningConfig,
         per_channel: bool,
         halved: bool,
@@ -93,6 +120,7 @@ class WeightCache:
             algorithm=config.weight_algorithm,
             per_channel=per_channel,
             floor=floor,
+            pair_limit=pairs,
         )
         if not halved:
             return found
@@ -154,13 +182,14 @@ class WeightCache:
         return name
 
 
-def _one_to_one(group: ComputeGroup) -> bool:
-    """Tell whether each output channel reads one input channel of several.
+def _odd_depthwise(group: ComputeGroup) -> bool:
+    """Tell whether a depthwise convolution is none to oneDNN.
 
-    oneDNN runs depthwise convolutions of other forms as grouped or ordinary ones.
+    It is one only where each output channel reads one input channel of several; others run as
+    grouped or ordinary convolutions.
     """
     depthwise = group.op == "DepthwiseConv2dNative"
-    return depthwise and group.weights.shape[2] > 1 and group.weights.shape[3] == 1
+    return depthwise and not (group.weights.shape[2] > 1 and group.weights.shape[3] == 1)
 
 
 def _with_factors(group: ComputeGroup, factors: Array) -> ComputeGroup:
