@@ -83,7 +83,9 @@ def _normalized_error(reference: list[list[Array]], outputs: list[list[Array]]) 
             errors.append(1.0)
             continue
         if all(_is_distribution(array) for array in wanted):
-            errors.append(float(np.mean([_divergence(a, b) for a, b in zip(wanted, found, strict=True)])))
+            errors.append(
+                float(np.mean([_divergence(a, b) for a, b in zip(wanted, found, strict=True)]))
+            )
             continue
         difference = sum(
             float(np.sum((a.astype(np.float64) - b) ** 2))

@@ -11,7 +11,7 @@ from typing import Any
 
 from lpot_examples.backends.base import Backend, Model
 from lpot_examples.calibration.cache import DataHash, StatisticsCache
-from lpot_examples.calibration.feed import Array, batches
+from lpot_examples.calibration.feed import Array, batches, samples
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import LpotError, OutputError
 from lpot_examples.evaluation.criterion import Criterion
@@ -27,6 +27,10 @@ from lpot_examples.search.strategies import STRATEGIES, StrategyContext
 from lpot_examples.spec import Spec
 from lpot_examples.trials import TrialRunner, file_hash
 from lpot_examples.workspace import Workspace, report_path
+
+
+# Fewer samples than this beyond the calibration data say too little; seen ones are used then.
+_FEWEST_UNSEEN = 8
 
 
 class Interrupted(LpotError):
@@ -191,7 +195,6 @@ class Tuner:
             if (found := self._cache.load(digest.key, sizes)) is not None:
                 self._listener.note("statistics of this model and data are in the cache.")
                 return found
-        self._samples.clear()
         digest = DataHash()
         found = self._backend.calibrate(
             self._stream(digest, max(sizes)),
@@ -206,16 +209,27 @@ class Tuner:
         self._cache.store(digest.key, found)
         return found
 
-    def _stream(self, digest: DataHash, limit: int) -> Iterable[dict[str, Array]]:
-        checked = batches(self._dataloader, self._backend.input_spec, limit=limit)
-        return digest.through(checked, self._keep)
+    def _stream(self, digest: DataHash, size: int) -> Iterable[dict[str, Array]]:
+        """Yield the calibration samples; keep some, and those that follow, for the probe.
 
-    def _keep(self, batch: dict[str, Array]) -> None:
-        """Keep the first samples for the probe."""
-        kept = sum(len(next(iter(sample.values()))) for sample in self._samples)
-        if kept < SAMPLES:
-            room = SAMPLES - kept
-            self._samples.append({name: array[:room].copy() for name, array in batch.items()})
+        The probe had better judge by samples that the statistics have not seen, so it takes what
+        the dataloader yields beyond the sampling size, if that is enough.
+        """
+        checked = batches(self._dataloader, self._backend.input_spec, limit=size + SAMPLES)
+        first: list[dict[str, Array]] = []
+        after: list[dict[str, Array]] = []
+        seen = 0
+        for batch in digest.through(checked):
+            count = samples(batch)
+            room = max(0, min(size - seen, count))
+            seen += count
+            if room:
+                _keep(first, {name: array[:room] for name, array in batch.items()})
+                yield {name: array[:room] for name, array in batch.items()}
+            if room < count:
+                _keep(after, {name: array[room:] for name, array in batch.items()})
+        enough = sum(map(samples, after)) >= _FEWEST_UNSEEN
+        self._samples = after if enough else first
 
     def _unchecked(
         self, statistics: dict[int, Statistics], config: TuningConfig | None
@@ -315,6 +329,13 @@ class Tuner:
         return (
             f"The best model so far ({state}) is {target}; the same command continues the search."
         )
+
+
+def _keep(kept: list[dict[str, Array]], batch: dict[str, Array]) -> None:
+    """Add a batch to the samples that are kept, up to `SAMPLES` of them."""
+    room = SAMPLES - sum(map(samples, kept))
+    if room > 0:
+        kept.append({name: array[:room].copy() for name, array in batch.items()})
 
 
 def _criterion(spec: Spec) -> Criterion:

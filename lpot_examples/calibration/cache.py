@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,13 +70,12 @@ class DataHash:
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
-    def through(self, batches: Iterable[Batch], seen: Callable[[Batch], None]) -> Iterable[Batch]:
-        """Yield the batches, hashing each and showing it to ``seen``."""
+    def through(self, batches: Iterable[Batch]) -> Iterable[Batch]:
+        """Yield the batches, hashing each."""
         for batch in batches:
             for name, array in sorted(batch.items()):
                 self._hash.update(f"{name}{array.dtype}{array.shape}".encode())
                 self._hash.update(np.ascontiguousarray(array).tobytes())
-            seen(batch)
             yield batch
 
     @property

@@ -70,12 +70,12 @@ class LinearKernel:
         steps = codes.astype(np.float64) - self.reads.zero_point
         weights = self.weights.codes.astype(np.float64)
         if self.op == "MatMul":
-            return steps @ weights
+            return np.asarray(steps @ weights)
         windows = _windows(steps, weights.shape[:2], self.strides, self.dilations, self.pads)
         if self.op == "Conv2D":
-            return np.tensordot(windows, weights, axes=([4, 5, 3], [0, 1, 2]))
+            return np.asarray(np.tensordot(windows, weights, axes=([4, 5, 3], [0, 1, 2])))
         products = np.einsum("nyxcij,ijcm->nyxcm", windows, weights)
-        return products.reshape(*products.shape[:3], -1)
+        return np.asarray(products.reshape(*products.shape[:3], -1))
 
 
 def activate(real: Array, activation: str | None) -> Array:

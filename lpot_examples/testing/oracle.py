@@ -66,7 +66,7 @@ def linear_kernel(
         makes=None if group.op == "MatMul" else plan.encodings[output],
         activation=group.activation if output == group.output else None,
         summand=plan.encodings[group.summand] if summed and group.summand else None,
-        **options,  # type: ignore[arg-type]
+        **options,
     )
 
 

@@ -29,6 +29,10 @@ from lpot_examples.quantize.weights import QuantizedWeights
 from lpot_examples.testing.compilation import Compilation
 from lpot_examples.testing.oracle import emitted_weights
 
+# A tensor that was zero on all calibration data has a scale of about 4e-11, of which sums overflow
+# 32 bits; whatever its codes are, they stand for nothing.
+_NOTHING = 1e-9
+
 Array = NDArray[Any]
 Feed = Mapping[str, Array]
 
@@ -79,14 +83,16 @@ class Simulation:
         graph = compilation.graph
         self._graph = Graph(compilation.graph_def, inputs=graph.inputs, outputs=graph.outputs)
         emitted_graph = Graph(emitted.graph_def, inputs=graph.inputs, outputs=graph.outputs)
-        names = Builder(graph, emitted.plan)
+        names, errors = Builder(graph, emitted.plan), dict[str, Array]()
         for group in emitted.plan.groups.values():
             weights = self._real_weights(emitted_weights(emitted_graph, names, group), group)
-            if config is not None and config.bias_correction:
-                self._correct_bias(group, weights - group.weights)
             _use_weights(self._graph, group, weights)
+            errors[group.anchor] = weights - group.weights
         for tensor in self._encodings:
             self._fake(tensor)
+        if config is not None and config.bias_correction:
+            for anchor, error in errors.items():
+                self._correct_bias(emitted.plan.groups[anchor], error)
         codes = {name: names.codes(name) for name in self._encodings}
         live = emitted_graph.nodes
         self._codes = {t: name for t, name in codes.items() if split_name(name)[0] in live}
@@ -112,9 +118,7 @@ class Simulation:
             for name, value in zip(names, wanted[: len(names)], strict=True)
         }
         count = len(names)
-        return Deviation(
-            codes=differences, int8=codes, outputs=got[count:], forced=wanted[count:]
-        )
+        return Deviation(codes=differences, int8=codes, outputs=got[count:], forced=wanted[count:])
 
     @property
     def _outputs(self) -> list[str]:
@@ -154,16 +158,20 @@ class Simulation:
         observed = self._network.statistics.channels.get(group.source)
         if observed is None:
             return
-        tf, name = import_tensorflow(), f"{group.anchor}/corrected"
         if group.op == "MatMul":
             shift = observed.mean @ error
         elif group.op == "Conv2D":
             shift = np.einsum("hwio,i->o", error, observed.mean)
         else:
             shift = np.einsum("hwim,i->im", error, observed.mean).ravel()
-        self._graph.redirect(group.anchor, name)
-        constant = self._graph.add_constant(f"{name}/shift", shift.astype(np.float32))
-        self._graph.add("Sub", name, [group.anchor, constant], T=tf.float32)
+        # The op goes under another name, so that its own stands for the corrected value.
+        tf, raw = import_tensorflow(), f"{group.anchor}/raw"
+        copy = type(self._graph.nodes[group.anchor])()
+        copy.CopyFrom(self._graph.nodes[group.anchor])
+        copy.name = raw
+        self._graph.insert(copy)
+        constant = self._graph.add_constant(f"{raw}/shift", shift.astype(np.float32))
+        self._graph.add("Sub", group.anchor, [raw, constant], T=tf.float32)
 
     def _fake(self, tensor: str) -> None:
         """Put the rounding behind a tensor; at a boundary, only in front of int8 readers."""
@@ -244,6 +252,8 @@ def _plain(codes: Array) -> Array:
 def _difference(encoding: Encoding, codes: Array, real: Array) -> int:
     if codes.shape != real.shape:
         raise AssertionError(f"int8 has the shape {codes.shape}, fp32 {real.shape}")
+    if encoding.scale < _NOTHING:
+        return 0
     wanted = encoding.quantize(real).astype(np.int64)
     return int(np.abs(codes.astype(np.int64) - wanted).max(initial=0))
 

@@ -47,7 +47,7 @@ def _branches(graph: Graph, node: Any) -> bool:
     """Tell whether a node opens a conditional; the Switch of a loop asks its LoopCond."""
     if node.op not in _SWITCHES:
         return False
-    return graph.nodes[graph.data_inputs(node)[1][0]].op != "LoopCond"
+    return bool(graph.nodes[graph.data_inputs(node)[1][0]].op != "LoopCond")
 
 
 def _joins(graph: Graph, node: Any) -> bool:

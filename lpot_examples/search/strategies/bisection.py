@@ -1,9 +1,10 @@
 """Plain int8 first; if it misses the bar, the fewest guilty groups go back to fp32.
 
-1. Every calibration algorithm is judged without labels, and the best one evaluated.
+1. Every calibration algorithm is judged without labels, with and without cross-layer
+   equalization. The best one is evaluated; if it misses, so is the best of the other kind.
 2. Groups are ranked by how much output error their reverting removes (see `sensitivity`).
 3. The number of reverted groups, taken from the top of the ranking, is found by bisection. The
-   first guess assumes that the loss of accuracy is proportional to the label-free error, so that
+   first number assumes that the loss of accuracy is proportional to the label-free error, so that
    few evaluations are spent far from the answer.
 """
 
@@ -19,7 +20,7 @@ from lpot_examples.search.strategies.base import Strategy
 from lpot_examples.search.trial import Trial
 
 # Evaluations after which the smallest set found so far is good enough.
-MAX_EVALUATIONS = 6
+MAX_EVALUATIONS = 5
 
 # Aim this far below the bar: the proportionality is rough.
 _TARGET = 0.75
@@ -30,17 +31,25 @@ class Bisection(Strategy):
 
     def run(self) -> Generator[TuningConfig, Trial, None]:
         """Yield plain int8, then configurations with ever better numbers of fp32 groups."""
-        config = self.best_calibration()
-        trial = yield config
-        if trial.met or not self.context.space.free:
+        best: Trial | None = None
+        count = 0
+        for config in self.calibrations():
+            trial = yield config
+            count += 1
+            if trial.met:
+                return
+            if best is None or trial.excess() < best.excess():
+                best = trial
+        if best is None or not self.context.space.free:
             return
-        order = rank(self.context.space.free, config, self.context.probe, self.context.note)
-        yield from self._bisect(config, order, trial)
+        space, config = self.context.space, best.config
+        order = rank(space.free, config, self.context.probe, self.context.note)
+        yield from self._bisect(config, order, best, MAX_EVALUATIONS - count)
 
-    def best_calibration(self) -> TuningConfig:
-        """Return the calibration of least label-free error, everything int8 that may be.
+    def calibrations(self) -> list[TuningConfig]:
+        """Return one or two calibrations of least label-free error, the best first.
 
-        Range algorithms are compared with and without equalization; around the best of them, one
+        Everything is int8 that may be. Range algorithms are compared with and without equalization; around the best of them, one
         choice after another is tried and kept if it is better.
         """
         space = self.context.space
@@ -75,16 +84,21 @@ class Bisection(Strategy):
             if found < least:
                 best, least = candidate, found
         self.context.note("comparing calibrations without labels", total, total)
-        return best
+        others = [
+            (found, config)
+            for found, config in zip(errors, grid, strict=True)
+            if (config.equalization > 0) != (best.equalization > 0)
+        ]
+        return [best, min(others, key=lambda pair: pair[0])[1]]
 
     def _bisect(
-        self, config: TuningConfig, order: Sequence[str], plain: Trial
+        self, config: TuningConfig, order: Sequence[str], plain: Trial, evaluations: int
     ) -> Generator[TuningConfig, Trial, None]:
         missed, met = 0, len(order) + 1  # one beyond: no number is known to meet the bar yet
         if not self.context.space.required:
             met = len(order)  # all in fp32 is the network as given
         evidence = {0: plain.excess()}
-        for _ in range(MAX_EVALUATIONS - 1):
+        for _ in range(evaluations):
             if met - missed <= 1:
                 return
             number = self._guess(config, order, evidence, missed, met)
@@ -104,12 +118,10 @@ class Bisection(Strategy):
         met: int,
     ) -> int:
         """Return the next number to try, strictly between ``missed`` and ``met``."""
-        reference = max(missed, 0)
-        excess = evidence[reference]
-        if len(evidence) > 3 or not 1 < excess < 1e6:
+        excess = evidence[0]
+        if len(evidence) > 1 or not 1 < excess < 1e6:
             return (missed + met) // 2
-        at_reference = self.context.probe(config.with_fp32(order[:reference]))
-        wanted = at_reference * _TARGET / excess
+        wanted = self.context.probe(config) * _TARGET / excess
         low, high = missed + 1, min(met - 1, len(order))
         while low < high:
             middle = (low + high) // 2

@@ -92,9 +92,7 @@ class Tracker:
         return list(np.split(factors, int(node.attr["num_split"].i)))
 
 
-def stretch(
-    own: tuple[Factors, Factors], shared: tuple[float, float], strength: float
-) -> Factors:
+def stretch(own: tuple[Factors, Factors], shared: tuple[float, float], strength: float) -> Factors:
     """Return the factors of channels of range ``own`` in an encoding of range ``shared``.
 
     Args:

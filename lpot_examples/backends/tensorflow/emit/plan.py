@@ -32,6 +32,10 @@ from lpot_examples.quantize.encoding import Encoding, asymmetric, symmetric, uns
 # A range this lopsided wastes most of a bit in a signed code; explicit padding costs less.
 _LOPSIDED = 0.5
 
+# Depthwise readers lose nothing by stretched channels; less than 1 leaves the channels room for
+# values that the calibration data did not show.
+_DEPTHWISE_STRENGTH = 0.75
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -159,7 +163,9 @@ class Planner:
         if config.equalization == 0:
             return {}
         ordered = [name for name in self._order if name in movements]
-        fixed = {root for root, trait in traits.items() if trait.summing}
+        # A class that nothing reads is (close to) an output, whose channels may be quiet on the
+        # calibration data and loud later: a class score, for one.
+        fixed = {root for root, trait in traits.items() if trait.summing or not trait.read}
         for name in ordered:
             if not self._tracker.trackable(name):
                 fixed.add(classes.of(movement_inputs(self._graph, name)[0]))
@@ -169,7 +175,9 @@ class Planner:
         for name, group in produced.items():
             trait = traits[classes.of(name)]
             if classes.of(name) not in fixed:
-                strength = 1.0 if trait.depthwise_only else config.equalization
+                strength = config.equalization
+                if trait.depthwise_only:
+                    strength = max(strength, _DEPTHWISE_STRENGTH)
                 sources[name] = self._stretched(name, group, trait, strength, statistics)
         for name in boundaries:
             if classes.of(name) not in fixed:

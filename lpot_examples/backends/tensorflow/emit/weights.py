@@ -41,9 +41,10 @@ class WeightCache:
         """Return how many bits a group's weights have at most.
 
         Kernels shift signed inputs by 128 and multiply likewise, so these need seven bits where
-        products saturate. For unsigned inputs see `_pair_limit`.
+        products saturate, and so do kernels whose pairs are not known. For the others see
+        `_pair_limit`.
         """
-        signed = reads.dtype == "s8" or (_odd_depthwise(group) and reads.dtype == "u8")
+        signed = reads.dtype == "s8" or _odd_depthwise(group) or _one_channel(group)
         safe = 7 if signed and self._isa.u8s8_saturates else 8
         return min(safe, config.weight_bits.get(group.anchor, 8))
 
@@ -65,6 +66,8 @@ class WeightCache:
         if reads.dtype == "u8" and group.op == "DepthwiseConv2dNative":
             return _odd_depthwise(group) and self.bits(group, reads, config) == 8
         codes = self.get(group, reads, config, factors).codes.astype(np.int32)
+        if _one_input_channel(group):
+            return int(np.abs(codes).max()) > 63
         if reads.dtype == "s8":
             # Halving kernels saturate no more than with seven bits, but round once more.
             return bool(np.any(codes % 2)) and int(np.abs(codes).max()) > 63
@@ -94,7 +97,9 @@ class WeightCache:
         if factors is not None:
             group = _with_factors(group, factors)
         if key not in self._quantized:
-            self._quantized[key] = self._quantize(group, bits, pairs, config, per_channel, halved, 0.0)
+            self._quantized[key] = self._quantize(
+                group, bits, pairs, config, per_channel, halved, 0.0
+            )
         found = self._quantized[key]
         if group.bias is None:
             return found
@@ -125,7 +130,9 @@ class WeightCache:
         if not halved:
             return found
         # Even codes: what the kernel halves is then exactly what was chosen here.
-        return QuantizedWeights(found.codes * np.int8(2), found.scales / 2, found.channel_sums)
+        return QuantizedWeights(
+            found.codes * np.int8(2), found.scales / np.float32(2), found.channel_sums
+        )
 
     def mean_shift(
         self, group: ComputeGroup, weights: QuantizedWeights, mean: Array, factors: Array | None
@@ -182,6 +189,11 @@ class WeightCache:
         return name
 
 
+def _one_channel(group: ComputeGroup) -> bool:
+    """Tell whether a convolution reads one channel; AVX-512 kernels then pair rows of windows."""
+    return group.op == "Conv2D" and group.weights.shape[2] == 1
+
+
 def _odd_depthwise(group: ComputeGroup) -> bool:
     """Tell whether a depthwise convolution is none to oneDNN.
 
@@ -190,6 +202,11 @@ def _odd_depthwise(group: ComputeGroup) -> bool:
     """
     depthwise = group.op == "DepthwiseConv2dNative"
     return depthwise and not (group.weights.shape[2] > 1 and group.weights.shape[3] == 1)
+
+
+def _one_input_channel(group: ComputeGroup) -> bool:
+    """Tell whether a convolution has one input channel, whose weights meet in any order."""
+    return group.op == "Conv2D" and group.weights.shape[2] == 1
 
 
 def _with_factors(group: ComputeGroup, factors: Array) -> ComputeGroup:

@@ -57,7 +57,8 @@ def check(graph: Graph, node: Any) -> Match | str | None:
         step = _affine(graph, reader, current.name, channels, rank=2 if node.op == "MatMul" else 4)
         if step is None:
             break
-        scale, shift = step[0] * scale, step[0] * shift + step[1]
+        with np.errstate(invalid="ignore", over="ignore"):
+            scale, shift = step[0] * scale, step[0] * shift + step[1]
         chain.append(reader.name)
         current = reader
     if not chain or (len(chain) == 1 and graph.nodes[chain[0]].op == "BiasAdd"):
