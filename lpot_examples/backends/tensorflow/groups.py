@@ -141,8 +141,9 @@ def _why_not(graph: Graph, node: Any, inside: dict[str, str], shapes: Shapes) ->
     if node.op == "DepthwiseConv2dNative" and any(d > 1 for d in node.attr["dilations"].list.i):
         return "a dilated depthwise convolution has no int8 kernel"
     source, pads = _source(graph, node)
-    if weights.shape[2] == 1 and _static_pads(node, weights, shapes.of(source), pads) is None:
-        return "it has one input channel, and a padding that is known only at run time"
+    single = weights.shape[2] == 1 or (node.op != "Conv2D" and weights.shape[3] > 1)
+    if single and _static_pads(node, weights, shapes.of(source), pads) is None:
+        return "its int8 kernel needs to know the padding, which depends on the image size"
     if node.op == "Conv2D" and _grouped(node, weights, shapes):
         return "a grouped convolution has no int8 kernel"
     return ""

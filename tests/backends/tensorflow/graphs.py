@@ -62,6 +62,4 @@ def ops(graph_def, op):
 
 
 def compiled(graph_def, feed, *, outputs=("o",), isa=None):
-    return compile_graph(
-        graph_def, inputs=tuple(feed), outputs=outputs, batches=[feed], isa=isa
-    )
+    return compile_graph(graph_def, inputs=tuple(feed), outputs=outputs, batches=[feed], isa=isa)

@@ -150,7 +150,7 @@ def _convolutions():
                 return net.conv(x, **options)
 
             _add(f"conv_{reads}_{name}", _relu(layer), reads)
-    _add("conv_one_input", _relu(plain), shape=(9, 9, 1))
+    _add("conv_u8_one_input", _relu(plain), shape=(9, 9, 1))
     _add("conv_padded_by_pad", _relu(_behind_pad(Net.conv)))
     _add("conv_s8_padded_by_pad", _relu(_behind_pad(Net.conv)), S8)
 
@@ -190,7 +190,7 @@ def _weights():
             layer = _odd_weights(change)
             _add(f"conv_{reads}_{name}_relu", _relu(layer), reads)
             _add(f"conv_{reads}_{name}_linear", layer, reads, ASYMMETRIC)
-            if name != "outlier":
+            if name == "dead":
                 _add(f"conv_{reads}_{name}_to_s8", _kept(layer, S8), reads, S8)
 
     def unbiased(net, x):
@@ -249,7 +249,24 @@ def _saturating():
         net.tf.identity(net.conv(same), name="reader")
         return dense(net, net.tf.reshape(same, [-1, 256], name="flat"))
 
+    def sparse(kernel):
+        """Large weights side by side never, but at every other distance."""
+
+        def build(net, x):
+            inputs = int(x.shape[3])
+            large = net.rng.random((kernel * kernel * inputs, 32)) < 0.4
+            for tap in range(1, len(large)):
+                large[tap] &= ~large[tap - 1]
+            weights = np.where(large, 0.1, 0.0002).astype(np.float32)
+            return net.tf.nn.conv2d(x, weights.reshape(kernel, kernel, inputs, 32), 1, "VALID")
+
+        return build
+
     bright = {"low": 1.7, "high": 2.0}
+    for channels in (1, 3, 8, 20):
+        shape = {"shape": (8, 8, channels), **bright}
+        _add(f"saturating_sparse1_{channels}", sparse(1), makes=U8, **shape)
+        _add(f"saturating_sparse3_{channels}", sparse(3), makes=U8, **shape)
     for channels in (3, 16, 64):
         shape = {"shape": (8, 8, channels), **bright}
         _add(f"saturating_conv1_{channels}", conv(1), makes=ASYMMETRIC, **shape)
@@ -272,6 +289,23 @@ def _depthwise():
         _add(f"depthwise_{reads}_linear", Net.depthwise, reads, ASYMMETRIC)
         _add(f"depthwise_{reads}_to_s8", _kept(Net.depthwise, S8), reads, S8)
         _add(f"depthwise_{reads}_pad", _relu(_behind_pad(Net.depthwise)), reads)
+        sides = [[0, 0], [0, 0], [1, 1], [0, 0]]
+        for multiplier, channels in ((1, 8), (2, 4), (1, 1), (3, 1)):
+
+            def side_padded(net, x, multiplier=multiplier, sides=sides):
+                padded = net.tf.pad(x, sides)
+                return net.depthwise(padded, padding="VALID", multiplier=multiplier)
+
+            shape = {"shape": (9, 9, channels)}
+            name = f"depthwise_{reads}_sides_{channels}x{multiplier}"
+            _add(name, side_padded, reads, ASYMMETRIC, **shape)
+            _add(
+                f"conv_{reads}_sides_{channels}x{multiplier}",
+                lambda net, x, m=multiplier, p=sides: net.conv(x, outputs=m, padding=p),
+                reads,
+                ASYMMETRIC,
+                **shape,
+            )
     forms = {
         "valid": {"padding": "VALID"},
         "stride2": {"stride": 2},

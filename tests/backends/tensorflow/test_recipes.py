@@ -59,7 +59,7 @@ def test_movement_is_exact_except_for_averages(figures):
         for name, off in figures["simulation"].items()
         if off and name.startswith("moved") and not name.endswith(("/x", "BiasAdd", "Conv2D"))
     }
-    assert all("avgpool" in name or name.endswith("/Relu") for name in inexact), inexact
+    assert all("avgpool" in name.lower() or name.endswith("/Relu") for name in inexact), inexact
 
 
 def test_every_recipe_keeps_thirty_decibels(figures):
@@ -89,8 +89,7 @@ def test_weights_lose_a_bit_only_where_products_saturate(all_figures):
     if "avx2" not in all_figures:
         pytest.skip("this CPU has no AVX2")
     bits = all_figures["avx2"]["bits"]
-    assert bits["conv_u8_relu/Conv2D"] == 7
+    assert bits["conv_u8_one_input/Conv2D"] == 7
     assert bits["conv_s8_relu/Conv2D"] == 7
     assert bits["depthwise_u8_relu/depthwise"] == 8
     assert bits["depthwise_multiplier2_8/depthwise"] == 7
-    assert bits["dense_u8/MatMul"] == 7

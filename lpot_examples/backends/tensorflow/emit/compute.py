@@ -250,10 +250,12 @@ def _pads_codes(group: ComputeGroup, reads: Encoding) -> bool:
     """Tell whether padding is done in front of a kernel, which would pad wrongly.
 
     Kernels pad with code 0, which is not zero where there is a zero point. With TensorFlow 2.21
-    oneDNN's AVX-512 kernels go wrong, too, on signed one-channel input padded at its sides alone.
+    oneDNN's AVX-512 kernels go wrong, too, on signed input padded at its sides alone, where each
+    output channel reads one input channel.
     """
     if not group.zero_padded:
         return False
     pads = group.static_pads
-    sides = reads.dtype == "s8" and group.weights.shape[2] == 1 and pads is not None
-    return reads.zero_point != 0 or (sides and pads is not None and not any(pads[2:4]))
+    single = group.op == "DepthwiseConv2dNative" or group.weights.shape[2] == 1
+    sides = single and reads.dtype == "s8" and pads is not None and not any(pads[2:4])
+    return reads.zero_point != 0 or sides
