@@ -108,7 +108,7 @@ def _inputs(item: Any, spec: InputSpec, index: int) -> Any:
 def _check(inputs: Any, spec: InputSpec, index: int) -> dict[str, Array]:
     if isinstance(inputs, Mapping):
         named = {str(name).removesuffix(":0"): value for name, value in inputs.items()}
-    elif isinstance(inputs, list) and len(inputs) == len(spec) > 1:
+    elif isinstance(inputs, (list, tuple)) and len(inputs) == len(spec) > 1:
         named = dict(zip(spec, inputs, strict=True))
     else:
         named = {next(iter(spec)): inputs}
@@ -121,7 +121,18 @@ def _check(inputs: Any, spec: InputSpec, index: int) -> dict[str, Array]:
     sizes = {array.shape[0] for array in arrays.values() if array.ndim}
     if sizes == {0}:
         raise DataError(f"batch {index} of the calibration dataloader holds no samples.")
+    free = {name: arrays[name].shape[0] for name, (shape, _) in spec.items() if _batched(shape)}
+    if len(set(free.values())) > 1:
+        counts = ", ".join(f"{size} of '{name}'" for name, size in free.items())
+        raise DataError(
+            f"batch {index} of the calibration dataloader holds {counts}; every input of a batch "
+            "must hold the same number of samples."
+        )
     return arrays
+
+
+def _batched(shape: tuple[int | None, ...] | None) -> bool:
+    return bool(shape) and shape is not None and shape[0] is None
 
 
 def _fit(

@@ -53,7 +53,9 @@ class Histogram:
         if self.limit == 0:
             self.counts[BINS // 2] += sample.size
             return
-        index = ((sample + self.limit) * (BINS / (2 * self.limit))).astype(np.int64)
+        # In float32 the greatest magnitudes would overflow, and values near 0 change sides.
+        exact = sample.astype(np.float64)
+        index = ((exact + self.limit) * (BINS / (2 * self.limit))).astype(np.int64)
         np.clip(index, 0, BINS - 1, out=index)
         self.counts += np.bincount(index, minlength=BINS)
 

@@ -50,7 +50,7 @@ def kl(histogram: Histogram) -> Range:
     levels = 128 if low < 0 else 256
     peak = int(np.flatnonzero(magnitudes)[-1]) + 1
     best, least = peak, np.inf
-    for bins in range(min(levels, peak), peak + 1, 8):
+    for bins in (*range(min(levels, peak), peak, 8), peak):
         divergence = _divergence(magnitudes, bins, levels)
         if divergence < least:
             best, least = bins, divergence
@@ -98,6 +98,8 @@ def _magnitudes(histogram: Histogram) -> Array:
 def _divergence(counts: Array, bins: int, levels: int) -> float:
     """Return KL(P ‖ Q) for a threshold after ``bins`` bins, quantized to ``levels`` levels."""
     reference = counts[:bins].astype(np.float64)
+    if not reference.any():
+        return np.inf
     clipped = reference.copy()
     clipped[-1] += counts[bins:].sum()
     edges = np.minimum((np.arange(levels + 1) * bins) // levels, bins)
@@ -122,6 +124,7 @@ def _squared_error(histogram: Histogram, low: float, high: float) -> float:
     centers, counts = histogram.centers, histogram.counts
     step = max(max(high, 0.0) - min(low, 0.0), 1e-12) / 255
     inside = (centers >= low) & (centers <= high)
+    inside[BINS // 2] = False  # zeros, of which a ReLU makes many, are exact
     rounding = counts[inside].sum() * step**2 / 12
     over = np.maximum(centers - high, 0.0) + np.maximum(low - centers, 0.0)
     return float(rounding + np.sum(counts * over**2))

@@ -104,7 +104,8 @@ class TensorFlowBackend:
     ) -> list[OpDecision]:
         """Return every op's precision and reason."""
         emitted: Emitted = self._emitter.emit(config, statistics)
-        return decisions(self._graph, self._grouping, emitted, reverted)
+        fragile = self._emitter.fragile(config, emitted.plan)
+        return decisions(self._graph, self._grouping, emitted, reverted, fragile)
 
     def raw_outputs(self, model: Model, batch: dict[str, Array]) -> list[Array]:
         """Return a model's outputs on a batch, in order."""

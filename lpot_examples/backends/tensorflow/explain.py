@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from lpot_examples.backends.base import FRAGILE, OpDecision
 from lpot_examples.backends.tensorflow.emit import Emitted
@@ -16,7 +16,11 @@ _SILENT = frozenset({"Const", "Placeholder", "NoOp"})
 
 
 def decisions(
-    graph: Graph, grouping: Grouping, emitted: Emitted, reverted: Mapping[str, str]
+    graph: Graph,
+    grouping: Grouping,
+    emitted: Emitted,
+    reverted: Mapping[str, str],
+    fragile: Set[str],
 ) -> list[OpDecision]:
     """Explain every op of a cleaned graph under an emitted configuration.
 
@@ -25,6 +29,7 @@ def decisions(
         grouping: Its fusion groups.
         emitted: What was emitted.
         reverted: Group name to the reason why it stays fp32 by choice.
+        fragile: Groups that could saturate on CPUs without VNNI.
 
     Returns:
         One decision per op, groups first, in order of execution.
@@ -32,7 +37,7 @@ def decisions(
     result: list[OpDecision] = []
     seen: set[str] = set()
     for group in grouping.described:
-        result += _group(grouping, group, emitted, reverted)
+        result += _group(group, emitted, reverted, fragile)
         seen.update(op.name for op in group.ops)
     for node in graph:
         if node.name in seen or node.op in _SILENT:
@@ -45,7 +50,7 @@ def decisions(
 
 
 def _group(
-    grouping: Grouping, group: Group, emitted: Emitted, reverted: Mapping[str, str]
+    group: Group, emitted: Emitted, reverted: Mapping[str, str], fragile: Set[str]
 ) -> list[OpDecision]:
     plan = emitted.plan
     found = []
@@ -58,7 +63,7 @@ def _group(
             precision = "fp32"
             reason = "its summand cannot be unsigned, so the addition stays outside the kernel"
         else:
-            precision, reason = "int8", _kernel(active, emitted)
+            precision, reason = "int8", _kernel(active, emitted, fragile)
         found.append(
             OpDecision(
                 name=op.name, type=op.type, group=group.name, precision=precision, reason=reason
@@ -74,15 +79,15 @@ def _outside(group: ComputeGroup, op: str, emitted: Emitted) -> bool:
     return group.members.index(op) >= group.members.index(group.sum_node)
 
 
-def _kernel(group: ComputeGroup, emitted: Emitted) -> str:
+def _kernel(group: ComputeGroup, emitted: Emitted, fragile: Set[str]) -> str:
     plan = emitted.plan
     reads = plan.encodings[group.source]
     bits = emitted.weight_bits[group.anchor]
     made = plan.encodings.get(plan.output(group))
     result = made.dtype if made is not None and group.op != "MatMul" else "fp32"
-    fragile = f", {FRAGILE}" if group.anchor in emitted.fragile else ""
+    remark = f", {FRAGILE}" if group.anchor in fragile else ""
     kernel = f"{COMPUTE[group.op]}: {reads.dtype} input, {bits}-bit weights, {result} result"
-    return kernel + fragile
+    return kernel + remark
 
 
 def _other(name: str, op: str, emitted: Emitted) -> tuple[str, str]:

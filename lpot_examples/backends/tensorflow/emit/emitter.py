@@ -27,13 +27,11 @@ class Emitted:
         graph_def: The int8 ``GraphDef``; the names of inputs and outputs are the original ones.
         plan: What runs in eight bits.
         weight_bits: Group name to weight bits.
-        fragile: Names of the groups whose kernels could saturate on CPUs without VNNI.
     """
 
     graph_def: Any
     plan: Plan
     weight_bits: dict[str, int]
-    fragile: frozenset[str] = frozenset()
 
 
 class Emitter:
@@ -75,11 +73,14 @@ class Emitter:
             anchor: self._weights.bits(group, plan.encodings[group.source], config)
             for anchor, group in plan.groups.items()
         }
-        fragile = frozenset(
+        return Emitted(builder.graph.to_graph_def(), plan, bits)
+
+    def fragile(self, config: TuningConfig, plan: Plan) -> frozenset[str]:
+        """Return the groups of a plan whose kernels could saturate on CPUs without VNNI."""
+        return frozenset(
             anchor
             for anchor, group in plan.groups.items()
             if self._weights.may_saturate(
                 group, plan.encodings[group.source], config, plan.factors.get(group.source)
             )
         )
-        return Emitted(builder.graph.to_graph_def(), plan, bits, fragile)

@@ -10,7 +10,7 @@ from collections.abc import Set
 from typing import Any
 
 from lpot_examples.backends.tensorflow.graphdef import Graph, split_name
-from lpot_examples.backends.tensorflow.runtime import import_tensorflow
+from lpot_examples.backends.tensorflow.runtime import import_tensorflow, session_config
 
 # A fold may not make the file much larger (Fill and Tile can make gigabytes out of scalars).
 _MAX_GROWTH_BYTES = 1 << 20
@@ -123,7 +123,9 @@ def _evaluate(graph: Graph, foldable: set[str], frontier: list[str]) -> list[Any
     graph_def.node.extend(node for name, node in graph.nodes.items() if name in needed)
     with tf.Graph().as_default() as constants:
         tf.import_graph_def(graph_def, name="")
-        with tf.compat.v1.Session(graph=constants) as session:
+        # Each constant is computed once, so optimizing the graph first would take longer.
+        config = session_config(fast_start=True)
+        with tf.compat.v1.Session(graph=constants, config=config) as session:
             values: list[Any] = session.run([f"{name}:0" for name in frontier])
     return values
 
