@@ -1,5 +1,11 @@
 """``python -m lpot_examples``."""
 
-from lpot_examples.cli import main
+import sys
+
+try:
+    from lpot_examples.cli import main
+except KeyboardInterrupt:  # Ctrl-C before the command line is up
+    print("stopped.", file=sys.stderr)
+    sys.exit(130)
 
 main()

@@ -6,8 +6,10 @@ so at most the event that was being written is lost.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,6 +20,9 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+# Events that open a session.
+_BEGINNINGS = ("started", "resumed")
 
 
 class Journal:
@@ -30,24 +35,52 @@ class Journal:
     Raises:
         OutputError: If it cannot be written.
         LpotError: If another process is writing it.
+
+    Attributes:
+        events: Everything recorded, oldest first.
+        resumed: Whether an unfinished run is continued.
+        set_aside: Where the journal of an unfinished run of something else went, or None.
+        seconds_before: What the sessions before this one took, up to their last event.
     """
 
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
         self.path = path
+        self.set_aside: Path | None = None
+        self._scope: dict[str, Any] = {}
+        self._started = time.monotonic()
         self._lock = self._acquire_lock()
-        events = list(read_events(path)) if path.exists() else []
-        # Through JSON, so that tuples and lists compare equal.
-        identity = json.loads(json.dumps(identity))
+        try:
+            # Through JSON, so that tuples and lists compare equal.
+            self._begin(json.loads(json.dumps(identity)))
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _begin(self, identity: dict[str, Any]) -> None:
+        events = self._read()
         finished = any(event["event"] == "finished" for event in events)
         same = bool(events) and events[0].get("identity") == identity
         self.resumed = same and not finished
-        if path.exists() and not self.resumed:
-            self._set_aside()
+        if self.path.exists() and not self.resumed:
+            older = self._rename()
+            self.set_aside = older if events and not finished else None
             events = []
         self.events = events
+        self.seconds_before = _seconds(events)
         self._file = self._open()
-        if not self.resumed:
-            self.write("started", identity=identity)
+        self.write("resumed" if self.resumed else "started", identity=identity)
+
+    @property
+    def sessions(self) -> int:
+        """How many times the run was started or continued, this time included."""
+        return sum(event["event"] in _BEGINNINGS for event in self.events)
+
+    def narrow(self, **fields: Any) -> None:
+        """Add fields to every later event; only events that have them are found from now on.
+
+        What holds only for certain data is thus never taken for a run on other data.
+        """
+        self._scope |= fields
 
     def write(self, event: str, **data: Any) -> None:
         """Append an event and bring it to the disk.
@@ -55,7 +88,8 @@ class Journal:
         Raises:
             OutputError: If the disk is full or the file has become unwritable.
         """
-        record = {"event": event, **data}
+        at = round(time.monotonic() - self._started, 3)
+        record = {"event": event, "at": at, **self._scope, **data}
         try:
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()
@@ -69,15 +103,29 @@ class Journal:
 
     def find(self, event: str, **fields: Any) -> dict[str, Any] | None:
         """Return the last event of that kind with those values, or None."""
+        return next(self.all(event, **fields), None)
+
+    def all(self, event: str, **fields: Any) -> Iterator[dict[str, Any]]:
+        """Yield the events of that kind with those values, the last first."""
+        wanted = {**self._scope, **fields, "event": event}
         for record in reversed(self.events):
-            if record["event"] == event and all(record.get(k) == v for k, v in fields.items()):
-                return record
-        return None
+            if all(record.get(key) == value for key, value in wanted.items()):
+                yield record
 
     def close(self) -> None:
         """Close the file and let other processes in."""
-        self._file.close()
+        # A disk that was full when an event was written is so still; `write` has said it.
+        with contextlib.suppress(OSError):
+            self._file.close()
         self._lock.close()
+
+    def _read(self) -> list[dict[str, Any]]:
+        try:
+            return list(read_events(self.path)) if self.path.exists() else []
+        except OSError as error:
+            raise OutputError(
+                f"cannot read the journal {self.path}: {error.strerror}. Choose another workspace."
+            ) from error
 
     def _open(self) -> TextIO:
         try:
@@ -94,11 +142,17 @@ class Journal:
                     file.write("\n")
         return file
 
-    def _set_aside(self) -> None:
+    def _rename(self) -> Path:
         number = 1
         while (older := self.path.with_suffix(f".{number}{self.path.suffix}")).exists():
             number += 1
-        self.path.rename(older)
+        try:
+            return self.path.rename(older)
+        except OSError as error:
+            raise OutputError(
+                f"cannot set the journal {self.path} aside: {error.strerror}. Choose another "
+                "workspace."
+            ) from error
 
     def _acquire_lock(self) -> TextIO:
         lock_path = self.path.with_suffix(".lock")
@@ -112,13 +166,29 @@ class Journal:
         if fcntl is not None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 lock.close()
                 raise LpotError(
                     f"another process is tuning in {self.path.parent}; wait for it, or choose "
                     "another workspace (tuning.workspace.path)."
                 ) from None
+            except OSError as error:
+                lock.close()
+                raise OutputError(
+                    f"cannot lock {lock_path}: {error.strerror}. Choose a workspace on a disk of "
+                    "this machine (tuning.workspace.path)."
+                ) from error
         return lock
+
+
+def _seconds(events: list[dict[str, Any]]) -> float:
+    """Return the time that past sessions took: of each, the time of its last event."""
+    total = last = 0.0
+    for event in events:
+        if event["event"] in _BEGINNINGS:
+            total += last
+        last = float(event.get("at", 0.0))
+    return total + last
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:

@@ -21,8 +21,9 @@ class OutputErrorProbe:
 
     The error is Σ(y − ŷ)² / Σy² over a few calibration samples, averaged over the network's
     floating-point outputs; for an output that is a probability distribution it is the mean
-    Kullback–Leibler divergence KL(p ‖ p̂), which sees errors that the largest probability hides. It needs no labels, and the network's own outputs are compared before
-    any decoding, which would hide small errors and magnify others.
+    Kullback–Leibler divergence KL(p ‖ p̂), which sees errors that the largest probability hides.
+    It needs no labels, and the network's own outputs are compared before any decoding, which
+    would hide small errors and magnify others.
 
     Args:
         backend: The network.

@@ -7,13 +7,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lpot_examples import __version__
 from lpot_examples.errors import LpotError, ModelError
 from lpot_examples.events import Listener, LoggingListener
 from lpot_examples.spec import Spec, load_spec
 
 if TYPE_CHECKING:
     from lpot_examples.backends.tensorflow.model import TensorFlowModel
+    from lpot_examples.journal import Journal
     from lpot_examples.tuner import TuningResult
+    from lpot_examples.workspace import Workspace
 
 # Bytes kept free beyond the models themselves: journal, statistics, report.
 _ROOM = 32_000_000
@@ -54,23 +57,24 @@ def tune(
     from lpot_examples.backends.tensorflow.backend import TensorFlowBackend
     from lpot_examples.backends.tensorflow.calibrate import SAMPLE
     from lpot_examples.evaluation.evaluator import Evaluator
+    from lpot_examples.host import library_versions
     from lpot_examples.journal import Journal
     from lpot_examples.search import build_space
     from lpot_examples.tuner import Tuner
     from lpot_examples.workspace import open_workspace
 
     _check_supported(spec, eval_func)
+    target = Path(output) if output is not None else None
+    _refuse_overwriting(model, target)
     listener = listener or LoggingListener()
     for note in spec.notes:
         listener.note(note)
+    listener.stage("Reading the model")
     evaluator = None
     if eval_func is not None and not spec.tuning.exit_policy.performance_only:
         evaluator = Evaluator(eval_func)
     isa = _instruction_set(target_isa)
     network = _open(model, spec)
-    listener.stage("Reading the model")
-    target = Path(output) if output is not None else None
-    _refuse_overwriting(model, target)
     backend = TensorFlowBackend(network, isa)
     space = build_space(backend.op_graph, backend.op_types, spec)
     listener.note(_describe(backend, space))
@@ -81,15 +85,15 @@ def tune(
         "data": data_identity,
         "isa": isa.name,
         "eval_func": evaluator.fingerprint() if evaluator else None,
+        "versions": {"lpot_examples": __version__, **library_versions()},
     }
     workspace = open_workspace(
         spec, identity, output=target, suffix=backend.suffix, room=_ROOM + 2 * len(content)
     )
     journal = Journal(workspace.journal, identity)
-    listener.note(f"workspace: {workspace.folder}")
-    if journal.resumed:
-        listener.note("an unfinished run of the same model, spec and data is continued.")
     try:
+        workspace.sweep()
+        _tell_beginning(workspace, journal, listener)
         tuner = Tuner(
             backend=backend,
             space=space,
@@ -98,13 +102,14 @@ def tune(
             evaluator=evaluator,
             workspace=workspace,
             journal=journal,
-            source=_source(model, network, workspace.folder),
+            source=_source(model, network, workspace.fp32),
             calibration_key=hashlib.sha256(content + str((SAMPLE, 1)).encode()).hexdigest()[:16],
             listener=listener,
             benchmark_seconds=benchmark_seconds,
         )
         return tuner.run()
     finally:
+        workspace.sweep()
         journal.close()
 
 
@@ -163,7 +168,7 @@ class Quantization:
                 other arguments.
             q_dataloader: Calibration data.
             q_func: Not supported: quantization-aware training is another job.
-            eval_dataloader: Not supported yet: use ``eval_func``.
+            eval_dataloader: Not needed beside ``eval_func``, and not supported yet without one.
             eval_func: Scores a model.
             output: File of the result; by default in the workspace.
             listener: Told of everything; by default a logger.
@@ -175,20 +180,21 @@ class Quantization:
         Raises:
             LpotError: For everything that the user can mend.
         """
-        if (q_func or self.q_func) is not None:
+        if q_func is not None or self.q_func is not None:
             raise LpotError(
                 "q_func is for quantization-aware training, which this tool does not do; give "
                 "q_dataloader for post-training quantization."
             )
-        if (eval_dataloader or self.eval_dataloader) is not None:
-            raise LpotError("eval_dataloader is not supported yet; give eval_func, which scores.")
         model = model if model is not None else self.model
         dataloader = q_dataloader if q_dataloader is not None else self.calib_dataloader
+        function = eval_func if eval_func is not None else self.eval_func
+        given = (eval_dataloader, self.eval_dataloader)
+        if function is None and any(loader is not None for loader in given):
+            raise LpotError("eval_dataloader is not supported yet; give eval_func, which scores.")
         if model is None or dataloader is None:
             missing = "a model" if model is None else "calibration data (q_dataloader)"
             raise LpotError(f"Quantization needs {missing}; give it to the call or set it before.")
         listener = listener or LoggingListener()
-        function = eval_func if eval_func is not None else self.eval_func
         self.result = tune(
             self.spec, model, dataloader, eval_func=function, output=output, listener=listener
         )
@@ -240,35 +246,50 @@ def _instruction_set(name: str | None) -> Any:
 def _open(model: Any, spec: Spec) -> TensorFlowModel:
     from lpot_examples.backends.tensorflow.model import TensorFlowModel, load_model
 
-    names = {"inputs": spec.model.inputs, "outputs": spec.model.outputs}
+    inputs, outputs = spec.model.inputs, spec.model.outputs
     if isinstance(model, TensorFlowModel):
         return model
     if isinstance(model, (str, Path)):
-        return load_model(model, **names)
+        return load_model(model, inputs=inputs, outputs=outputs)
     graph_def = model.as_graph_def() if hasattr(model, "as_graph_def") else model
     if not hasattr(graph_def, "node"):
         raise ModelError(
             "the model must be the path of a frozen .pb file, a GraphDef or a tf.Graph; got "
             f"{type(model).__name__}."
         )
-    return TensorFlowModel(graph_def, **names)
+    return TensorFlowModel(graph_def, inputs=inputs, outputs=outputs)
 
 
 def _refuse_overwriting(model: Any, output: Path | None) -> None:
     if output is None or not isinstance(model, (str, Path)):
         return
-    if output.exists() and Path(model).exists() and output.samefile(model):
+    try:
+        same = output.samefile(model)
+    except OSError:  # one of them does not exist, or cannot: then they differ
+        same = False
+    if same:
         raise LpotError(
             f"the output {output} is the input model itself, which must not be overwritten; "
             "choose another --output_model."
         )
 
 
-def _source(model: Any, network: TensorFlowModel, folder: Path) -> Path:
+def _source(model: Any, network: TensorFlowModel, path: Path) -> Path:
     """Return a file of the fp32 model for the benchmark; written if there is none."""
     if isinstance(model, (str, Path)):
         return Path(model)
-    return network.save(folder / "fp32.pb")
+    return network.save(path)
+
+
+def _tell_beginning(workspace: Workspace, journal: Journal, listener: Listener) -> None:
+    listener.note(f"workspace: {workspace.folder}")
+    if journal.resumed:
+        listener.note("an unfinished run of the same model, spec and data is continued.")
+    if journal.set_aside is not None:
+        listener.note(
+            "an unfinished run of another model, spec or data was here; its journal is now "
+            f"{journal.set_aside}."
+        )
 
 
 def _describe(backend: Any, space: Any) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lpot_examples.backends.base import Backend
 from lpot_examples.calibration.statistics import Statistics
-from lpot_examples.errors import EvaluationError
+from lpot_examples.errors import EvaluationError, OutputError
 from lpot_examples.evaluation.criterion import Criterion
 from lpot_examples.evaluation.evaluator import Evaluator, Progress
 from lpot_examples.evaluation.result import EvaluationResult
@@ -56,7 +59,14 @@ class TrialRunner:
         self._journal = journal
         self._listener = listener
         self.trials: list[Trial] = []
-        self.seconds_before = 0.0
+        self._hashes: dict[str, str] = {}  # configuration's digest to SHA-256 of its file
+        self._before = {record["digest"] for record in journal.all("trial")}
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the journal holds trials, of an earlier session, that were not asked for yet."""
+        done = {trial.config.digest() for trial in self.trials}
+        return bool(self._before - done)
 
     def run(self, config: TuningConfig) -> Trial:
         """Return the trial of a configuration; evaluated unless the journal has it.
@@ -65,20 +75,22 @@ class TrialRunner:
             EvaluationError: If the evaluation fails as it did on the trial before.
             OutputError: If the candidate cannot be written.
         """
-        known = self._journal.find("trial", digest=config.digest())
-        again = known is not None and known["data"]["error"] == ""
-        if known is not None and again:
-            trial = Trial.from_dict({**known["data"], "index": len(self.trials) + 1})
-            self.seconds_before += trial.seconds
+        digest = config.digest()
+        record = self._recorded(config)
+        if record is not None:
+            trial = Trial.from_dict({**record["data"], "index": len(self.trials) + 1})
+            self._hashes[digest] = record["sha256"]
         else:
             trial = self._evaluate(config)
-            self._journal.write("trial", digest=config.digest(), data=trial.to_dict())
+            self._journal.write(
+                "trial", digest=digest, sha256=self._hashes[digest], data=trial.to_dict()
+            )
         self.trials.append(trial)
-        self._listener.trial(trial, again=again)
+        self._listener.trial(trial, again=record is not None)
         self._keep_best()
         failed = [trial.error for trial in self.trials[-2:] if trial.error]
         if len(failed) == 2 or (failed and len(self.trials) == 1):
-            raise EvaluationError(failed[-1])
+            raise EvaluationError(f"trial {trial.index} could not be evaluated: {failed[-1]}")
         return trial
 
     @property
@@ -91,10 +103,22 @@ class TrialRunner:
         return min(scored, key=lambda trial: trial.loss or 0.0, default=None)
 
     def file(self, trial: Trial) -> Path:
-        """Return the file that was evaluated in a trial; written again if it is gone."""
-        path = self._workspace.candidate(trial.config.digest())
-        if not path.exists():
-            self._write(trial.config)
+        """Return the file that was evaluated in a trial; made again if it is gone or damaged.
+
+        Raises:
+            OutputError: If it cannot be made again, byte for byte.
+        """
+        digest = trial.config.digest()
+        path = self._workspace.candidate(digest)
+        evaluated = self._hashes[digest]
+        if path.exists() and file_hash(path) == evaluated:
+            return path
+        if file_hash(self._write(trial.config)) != evaluated:
+            path.unlink(missing_ok=True)
+            raise OutputError(
+                f"the model of trial {trial.index} is gone from {path.parent} and cannot be made "
+                "again byte for byte; start anew with another workspace."
+            )
         return path
 
     def _fp32_work(self, trial: Trial) -> float:
@@ -106,6 +130,9 @@ class TrialRunner:
         started = time.monotonic()
         number = len(self.trials) + 1
         path = self._write(config)
+        digest = self._hashes[config.digest()] = file_hash(path)
+        if (same := self._same_file(digest)) is not None:
+            return replace(same, index=number, config=config, seconds=0.0, evaluated=0.0)
         model = self._backend.load(path)
         score: float | None = None
         error = ""
@@ -127,6 +154,18 @@ class TrialRunner:
             error=error,
         )
 
+    def _same_file(self, sha256: str) -> Trial | None:
+        """Return an earlier trial of the very same bytes: choices may come to the same network."""
+        for trial in self.trials:
+            if trial.score is not None and self._hashes[trial.config.digest()] == sha256:
+                return trial
+        return None
+
+    def _recorded(self, config: TuningConfig) -> dict[str, Any] | None:
+        """Return the journal's record of a trial; one that failed is worth another attempt."""
+        record = self._journal.find("trial", digest=config.digest())
+        return None if record is None or record["data"]["error"] else record
+
     def _write(self, config: TuningConfig) -> Path:
         model = self._backend.emit(config, select(self._statistics, config))
         return model.save(self._workspace.candidate(config.digest()))
@@ -136,10 +175,12 @@ class TrialRunner:
 
     def _keep_best(self) -> None:
         """Remove the files of trials that can no longer be shipped."""
-        best = self.best
-        for trial in self.trials:
-            if best is not None and trial is not best:
-                self._workspace.candidate(trial.config.digest()).unlink(missing_ok=True)
+        if (best := self.best) is None:
+            return
+        digests = {trial.config.digest() for trial in self.trials} - {best.config.digest()}
+        for digest in digests:
+            with contextlib.suppress(OSError):  # a file too many does no harm
+                self._workspace.candidate(digest).unlink(missing_ok=True)
 
 
 def file_hash(path: Path) -> str:

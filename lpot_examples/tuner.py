@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lpot_examples.backends.base import Backend, Model
+from lpot_examples.backends.base import Backend, Model, OpDecision
 from lpot_examples.calibration.cache import DataHash, StatisticsCache
 from lpot_examples.calibration.feed import Array, batches, samples
 from lpot_examples.calibration.statistics import Statistics
-from lpot_examples.errors import LpotError, OutputError
+from lpot_examples.errors import LpotError
 from lpot_examples.evaluation.criterion import Criterion
 from lpot_examples.evaluation.evaluator import Evaluator
 from lpot_examples.evaluation.result import EvaluationResult
@@ -22,12 +21,12 @@ from lpot_examples.graph import TuningConfig
 from lpot_examples.journal import Journal
 from lpot_examples.probe import SAMPLES, OutputErrorProbe, select
 from lpot_examples.report.build import Latency, Outcome, build_report, measure, write_report
+from lpot_examples.report.publish import publish, remove_pair
 from lpot_examples.search import SearchSpace, Trial
-from lpot_examples.search.strategies import STRATEGIES, StrategyContext
+from lpot_examples.search.strategies import DEFAULT, STRATEGIES, Strategy, StrategyContext
 from lpot_examples.spec import Spec
 from lpot_examples.trials import TrialRunner, file_hash
-from lpot_examples.workspace import Workspace, report_path
-
+from lpot_examples.workspace import Workspace, report_path, temporary_path
 
 # Fewer samples than this beyond the calibration data say too little; seen ones are used then.
 _FEWEST_UNSEEN = 8
@@ -104,7 +103,10 @@ class Tuner:
         self._criterion = _criterion(spec)
         self._started = time.monotonic()
         self._samples: list[dict[str, Array]] = []
+        self._statistics: dict[int, Statistics] = {}
+        self._reference: EvaluationResult | None = None
         self._runner: TrialRunner | None = None
+        self._published: Path | None = None
 
     def run(self) -> TuningResult:
         """Tune.
@@ -116,22 +118,21 @@ class Tuner:
             return self._run()
         except KeyboardInterrupt:
             raise Interrupted(f"stopped. {self._rescue()}") from None
-        except LpotError as error:
-            if self._runner is not None and self._runner.best is not None:
+        except Exception:
+            # Even if the cause is a defect of this project: what was found is not lost.
+            if self._published is not None or (self._runner is not None and self._runner.best):
                 self._listener.note(self._rescue())
-            raise error
+            raise
 
     def _run(self) -> TuningResult:
-        baseline = self._baseline() if self._evaluator else None
-        statistics = self._calibrate()
-        probe = OutputErrorProbe(self._backend, statistics, self._samples, self._journal)
-        context = StrategyContext(self._space, probe, self._listener.progress)
-        strategy = STRATEGIES["bisection"](context)
+        baseline = self._reference = self._baseline() if self._evaluator else None
+        self._statistics = self._calibrate()
+        strategy = self._strategy()
         if baseline is None or self._evaluator is None:
-            return self._unchecked(statistics, strategy.ask())
+            return self._unchecked(strategy.ask())
         self._runner = runner = TrialRunner(
             backend=self._backend,
-            statistics=statistics,
+            statistics=self._statistics,
             evaluator=self._evaluator,
             criterion=self._criterion,
             baseline=baseline,
@@ -145,22 +146,34 @@ class Tuner:
         best = runner.best
         if best is None:
             raise LpotError("no trial could be evaluated.")
-        return self._finish(statistics, best, baseline)
+        return self._conclude(best.config, best)
+
+    def _strategy(self) -> Strategy:
+        """Return the strategy that the spec names, or the default if it cannot run yet."""
+        wanted, used = self._spec.tuning.strategy.name, _runnable(self._spec)
+        if wanted != used:
+            self._listener.warning(
+                f"strategy '{wanted}' is not available in this version; {used} is used."
+            )
+        probe = OutputErrorProbe(self._backend, self._statistics, self._samples, self._journal)
+        context = StrategyContext(self._space, probe, self._listener.progress)
+        return STRATEGIES[used](context)
 
     def _out_of_budget(self, runner: TrialRunner) -> bool:
+        """Tell whether no more trials may be made; those of the journal cost no time."""
         policy = self._spec.tuning.exit_policy
+        reason = ""
         if len(runner.trials) >= policy.max_trials:
-            self._listener.note(f"max_trials ({policy.max_trials}) is reached.")
-            return True
-        if 0 < policy.timeout <= self._elapsed() and runner.trials:
-            self._listener.note(f"the timeout of {policy.timeout:g} s is reached.")
-            return True
-        return False
+            reason = f"max_trials ({policy.max_trials}) is reached."
+        elif 0 < policy.timeout <= self._elapsed() and runner.trials and not runner.replaying:
+            reason = f"the timeout of {policy.timeout:g} s is reached."
+        if reason and not (runner.best and runner.best.met):
+            self._listener.note(reason)
+        return bool(reason)
 
     def _elapsed(self) -> float:
-        """Return the seconds spent on this run, earlier sessions' trials included."""
-        before = self._runner.seconds_before if self._runner else 0.0
-        return time.monotonic() - self._started + before
+        """Return the seconds spent on this run, those of earlier sessions included."""
+        return time.monotonic() - self._started + self._journal.seconds_before
 
     def _baseline(self) -> EvaluationResult:
         """Evaluate the network as given."""
@@ -180,6 +193,11 @@ class Tuner:
                 "baseline", score=result.score, metric=result.metric, samples=result.samples
             )
         self._listener.baseline(result, again=known is not None)
+        if result.score == 0 and self._criterion.higher_is_better:
+            self._listener.warning(
+                "the fp32 model scores 0, so any model is as good as it; check that the "
+                "preprocessing and the labels of the evaluation fit the model."
+            )
         return result
 
     def _calibrate(self) -> dict[int, Statistics]:
@@ -187,13 +205,14 @@ class Tuner:
         sizes = self._space.sizes
         self._listener.stage("Calibrating")
         # A generator can be read only once, so its data cannot be compared with the cache first.
-        repeatable = iter(self._dataloader) is not self._dataloader
+        repeatable = not hasattr(self._dataloader, "__next__")
         if repeatable and self._cache.might_hold():
             digest = DataHash()
             for _ in self._stream(digest, max(sizes)):
                 pass
             if (found := self._cache.load(digest.key, sizes)) is not None:
                 self._listener.note("statistics of this model and data are in the cache.")
+                self._journal.narrow(data=digest.key)
                 return found
         digest = DataHash()
         found = self._backend.calibrate(
@@ -207,6 +226,7 @@ class Tuner:
                 f"the calibration data ended after {seen} of {max(sizes)} samples; all were used."
             )
         self._cache.store(digest.key, found)
+        self._journal.narrow(data=digest.key)
         return found
 
     def _stream(self, digest: DataHash, size: int) -> Iterable[dict[str, Array]]:
@@ -231,99 +251,117 @@ class Tuner:
         enough = sum(map(samples, after)) >= _FEWEST_UNSEEN
         self._samples = after if enough else first
 
-    def _unchecked(
-        self, statistics: dict[int, Statistics], config: TuningConfig | None
-    ) -> TuningResult:
+    def _unchecked(self, config: TuningConfig | None) -> TuningResult:
         """Quantize all that can be, from calibration alone."""
         assert config is not None
-        self._listener.warning(
-            "accuracy was NOT checked: there is no eval_func. Everything that can be is int8."
+        why = (
+            "performance_only is set"
+            if self._spec.tuning.exit_policy.performance_only
+            else "there is no eval_func"
         )
-        model = self._backend.emit(config, select(statistics, config))
-        path = model.save(self._workspace.output)
-        return self._conclude(statistics, config, path, trials=[], baseline=None, best=None)
+        self._listener.warning(f"accuracy was NOT checked: {why}. Everything that can be is int8.")
+        return self._conclude(config, None)
 
-    def _finish(
-        self, statistics: dict[int, Statistics], best: Trial, baseline: EvaluationResult
-    ) -> TuningResult:
-        """Ship the best trial's own file: the bytes that were evaluated."""
-        assert self._runner is not None
-        target = self._workspace.output if best.met else self._workspace.uncertified
-        _copy(self._runner.file(best), target)
-        trials = self._runner.trials
-        return self._conclude(
-            statistics, best.config, target, trials=trials, baseline=baseline, best=best
+    def _conclude(self, config: TuningConfig, best: Trial | None) -> TuningResult:
+        """Publish the result, compare its latency with fp32 and complete its report."""
+        outcome = self._publish(config, best, complete=True)
+        path = outcome.model
+        outcome = replace(outcome, latency=self._measure(path))
+        report = build_report(outcome)
+        write_report(report, report_path(path))
+        self._mind_others(path)
+        met = None if best is None else best.met
+        self._journal.write("finished", model=str(path), sha256=file_hash(path), met=met)
+        return TuningResult(self._backend.load(path), path, met, report, report_path(path))
+
+    def _publish(self, config: TuningConfig, best: Trial | None, *, complete: bool) -> Outcome:
+        """Put the model and a report without latencies in place; return what it was made from.
+
+        For a trial these are the very bytes that were evaluated.
+        """
+        if best is not None and self._runner is not None:
+            made = self._runner.file(best)
+        else:
+            model = self._backend.emit(config, select(self._statistics, config))
+            made = model.save(self._workspace.candidate(config.digest()))
+        met = best is None or best.met
+        target = self._workspace.output if met else self._workspace.uncertified
+        outcome = Outcome(
+            spec=self._spec,
+            criterion=self._criterion,
+            baseline=self._reference,
+            best=best,
+            trials=self._runner.trials if self._runner is not None else [],
+            seconds=self._elapsed(),
+            latency=None,
+            decisions=self._decisions(config),
+            config=config,
+            source=self._source,
+            model=target,
+            calibration_samples=select(self._statistics, config).samples,
+            strategy=_runnable(self._spec),
+            sessions=self._journal.sessions,
+            complete=complete,
         )
+        publish(made, target, lambda: build_report(outcome))
+        if complete:
+            self._published = target
+        self._journal.write("saved", model=str(target), sha256=file_hash(target), met=met)
+        return outcome
 
-    def _conclude(
-        self,
-        statistics: dict[int, Statistics],
-        config: TuningConfig,
-        path: Path,
-        *,
-        trials: list[Trial],
-        baseline: EvaluationResult | None,
-        best: Trial | None,
-    ) -> TuningResult:
-        seconds = self._elapsed()
-        latency = self._measure(path)
+    def _decisions(self, config: TuningConfig) -> list[OpDecision]:
         chosen = {
             name: "reverted: int8 here costs more accuracy than elsewhere"
             for name in config.fp32 - set(self._space.reasons)
         }
-        decisions = self._backend.explain(
-            config, select(statistics, config), {**chosen, **self._space.reasons}
-        )
-        outcome = Outcome(
-            spec=self._spec,
-            criterion=self._criterion,
-            baseline=baseline,
-            best=best,
-            trials=trials,
-            seconds=seconds,
-            latency=latency,
-            decisions=decisions,
-            config=config,
-            source=self._source,
-            model=path,
-            calibration_samples=select(statistics, config).samples,
-            strategy="bisection",
-        )
-        report = build_report(outcome)
-        target = report_path(path)
-        write_report(report, target)
-        self._journal.write(
-            "finished", model=str(path), sha256=file_hash(path), met=report["accuracy"]["met"]
-        )
-        met = best.met if best is not None else None
-        return TuningResult(self._backend.load(path), path, met, report, target)
+        reasons = {**chosen, **self._space.reasons}
+        return self._backend.explain(config, select(self._statistics, config), reasons)
+
+    def _mind_others(self, result: Path) -> None:
+        """Remove this run's own uncertified result once it is superseded; mention other runs'."""
+        certified, uncertified = self._workspace.output, self._workspace.uncertified
+        other = uncertified if result == certified else certified
+        if not other.is_file():
+            return
+        own = self._journal.find("saved", model=str(other), sha256=file_hash(other))
+        if own is not None and other == uncertified:
+            remove_pair(other)
+        else:
+            self._listener.note(f"{other} is the result of an earlier run; it was left as it is.")
 
     def _measure(self, path: Path) -> Latency | None:
+        """Compare latencies; a machine that cannot be measured on does not spoil the result."""
         if self._source is None or self._benchmark_seconds <= 0:
             return None
         self._listener.stage("Comparing latency with fp32")
-        inputs, outputs = tuple(self._backend.input_spec), self._spec.model.outputs
-        return measure(
-            self._source,
-            path,
-            inputs=inputs,
-            outputs=outputs,
-            sample=self._samples[0] if self._samples else None,
-            seconds=self._benchmark_seconds,
-            folder=self._workspace.folder,
-            progress=lambda done, total: self._listener.progress("timing", done, total),
-        )
+        try:
+            return measure(
+                self._source,
+                path,
+                inputs=tuple(self._backend.input_spec),
+                outputs=self._spec.model.outputs,
+                sample=self._samples[0] if self._samples else None,
+                seconds=self._benchmark_seconds,
+                folder=temporary_path(self._workspace.scratch),
+                progress=lambda done, total: self._listener.progress("timing", done, total),
+            )
+        except LpotError as error:
+            self._listener.warning(f"latency was NOT compared with fp32: {error}")
+            return None
 
     def _rescue(self) -> str:
         """Save the best model so far; return a sentence that says where."""
-        runner = self._runner
-        best = runner.best if runner is not None else None
-        if runner is None or best is None:
+        if self._published is not None:
+            return (
+                f"The result {self._published} is complete but for the comparison of latency; the "
+                "same command makes up for it."
+            )
+        best = self._runner.best if self._runner is not None else None
+        if best is None:
             return "Nothing was finished yet; the same command starts where this one stopped."
-        target = self._workspace.output if best.met else self._workspace.uncertified
         try:
-            _copy(runner.file(best), target)
-        except (OutputError, OSError) as error:
+            target = self._publish(best.config, best, complete=False).model
+        except LpotError as error:
             return f"The best model so far could not be saved: {error}"
         state = "meets the bar" if best.met else "does not meet the bar"
         return (
@@ -338,6 +376,12 @@ def _keep(kept: list[dict[str, Array]], batch: dict[str, Array]) -> None:
         kept.append({name: array[:room].copy() for name, array in batch.items()})
 
 
+def _runnable(spec: Spec) -> str:
+    """Return the name of the strategy that runs: the spec's, or the default."""
+    wanted = spec.tuning.strategy.name
+    return wanted if wanted in STRATEGIES else DEFAULT
+
+
 def _criterion(spec: Spec) -> Criterion:
     wanted = spec.tuning.accuracy_criterion
     return Criterion(
@@ -345,15 +389,3 @@ def _criterion(spec: Spec) -> Criterion:
         absolute=wanted.absolute,
         higher_is_better=wanted.higher_is_better,
     )
-
-
-def _copy(source: Path, target: Path) -> None:
-    temporary = target.with_name(f".{target.name}.tmp")
-    try:
-        shutil.copyfile(source, temporary)
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(
-            f"cannot write the model to {target}: {error.strerror}. It is kept as {source}."
-        ) from error

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import re
 import shutil
+import stat
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,8 @@ from lpot_examples.errors import OutputError
 from lpot_examples.spec import Spec
 
 DEFAULT_ROOT = Path("lpot_workspace")
+
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.tmp")
 
 
 @dataclass(frozen=True)
@@ -42,14 +49,58 @@ class Workspace:
         return self.folder / "candidates" / f"{digest}{self.output.suffix}"
 
     @property
+    def fp32(self) -> Path:
+        """The network as given, where it was not given as a file."""
+        return self.folder / f"fp32{self.output.suffix}"
+
+    @property
+    def scratch(self) -> Path:
+        """A folder that is needed only while a step runs; see `replacing` for its real name."""
+        return self.folder / "scratch"
+
+    @property
     def uncertified(self) -> Path:
         """Where the best model goes when none meets the bar; its name says so."""
         return self.output.with_name(f"{self.output.stem}.not-certified{self.output.suffix}")
 
-    @property
-    def report(self) -> Path:
-        """The report of the result."""
-        return report_path(self.output)
+    def sweep(self) -> None:
+        """Remove what writes that were cut off, by kill -9 say, left behind.
+
+        Only the process that holds the journal's lock may do so. Names that are not of this
+        project's making, and files of processes that still run, are left alone.
+        """
+        outputs = (self.output, self.uncertified)
+        known = (*outputs, *map(report_path, outputs), self.fp32, self.scratch)
+        own = {path.name for path in known}
+        for folder in dict.fromkeys((self.folder, self.output.parent)):
+            _remove_leftovers(folder, own)
+        for folder in (self.folder / "candidates", self.calibration):
+            _remove_leftovers(folder)
+
+
+def temporary_path(target: Path) -> Path:
+    """Return the name under which this process prepares a file or folder."""
+    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
+
+
+@contextlib.contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Give a temporary path whose file takes the target's place when the block succeeds.
+
+    Args:
+        target: The file to write or replace; untouched if the block raises.
+
+    Yields:
+        A path in the same folder.
+    """
+    temporary = temporary_path(target)
+    try:
+        yield temporary
+        temporary.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def report_path(model: Path) -> Path:
@@ -75,12 +126,48 @@ def open_workspace(
         SpecError: If ``tuning.workspace.resume`` does not exist.
     """
     folder = _folder(spec, identity)
-    target = output or folder / f"{spec.model.name}-int8{suffix}"
-    if target.is_dir():
-        raise OutputError(f"the output model {target} is a folder; give the name of a file.")
+    target = output or folder / f"{_plain(spec.model.name)}-int8{suffix}"
     for place in dict.fromkeys((folder, target.parent)):
         _prepare(place, room)
+    _check_replaceable(target)
     return Workspace(folder, target)
+
+
+def _check_replaceable(target: Path) -> None:
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the output model {target}: {error.strerror}. Choose another name."
+        ) from error
+    if stat.S_ISDIR(mode):
+        raise OutputError(f"the output model {target} is a folder; give the name of a file.")
+    if not stat.S_ISREG(mode):
+        raise OutputError(
+            f"the output model {target} is a device or pipe; give the name of a file."
+        )
+
+
+def _remove_leftovers(folder: Path, names: Collection[str] | None = None) -> None:
+    """Remove a folder's temporary files of dead processes: of these names, or of any."""
+    for path in folder.glob(".*.tmp"):
+        parts = _TEMPORARY.fullmatch(path.name)
+        if parts is None or (names is not None and parts["name"] not in names):
+            continue
+        if parts["process"] != str(os.getpid()) and Path(f"/proc/{parts['process']}").exists():
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+            continue
+        with contextlib.suppress(OSError):  # in the way of nothing
+            path.unlink()
+
+
+def _plain(name: str) -> str:
+    """Return a model's name as part of a file name: no separators, not hidden, not long."""
+    return re.sub(r"[^\w.+ -]+", "-", name).strip(". -")[:100] or "model"
 
 
 def _folder(spec: Spec, identity: dict[str, Any]) -> Path:
@@ -98,7 +185,7 @@ def _folder(spec: Spec, identity: dict[str, Any]) -> Path:
     if wanted.path is not None:
         return Path(wanted.path)
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
-    return DEFAULT_ROOT / f"{spec.model.name}-{digest}"
+    return DEFAULT_ROOT / f"{_plain(spec.model.name)}-{digest}"
 
 
 def _prepare(folder: Path, room: int) -> None:

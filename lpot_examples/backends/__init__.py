@@ -1,1 +1,1 @@
-"""One package per framework; each has the same file names, and a missing file is a missing ability."""
+"""One package per framework, with the same file names; a missing file is a missing ability."""

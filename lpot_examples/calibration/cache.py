@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -41,7 +45,7 @@ class StatisticsCache:
             return None
         try:
             return {size: Statistics.load(path) for size, path in paths.items()}
-        except (ValueError, KeyError, OSError, EOFError):
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile, zlib.error):
             return None  # damaged: calibrated anew, and overwritten
 
     def store(self, data_key: str, statistics: dict[int, Statistics]) -> None:
@@ -55,6 +59,9 @@ class StatisticsCache:
             for size, found in statistics.items():
                 found.save(self._path(data_key, size))
         except OSError as error:
+            for unfinished in self._folder.glob(f".{self._model_key}-*.{os.getpid()}.tmp"):
+                with contextlib.suppress(OSError):  # the first error is the one to tell
+                    unfinished.unlink()
             raise OutputError(
                 f"cannot keep calibration statistics in {self._folder}: {error.strerror}. Make "
                 "room or choose another workspace."

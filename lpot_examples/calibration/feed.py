@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from lpot_examples.errors import DataError, LpotError
 
 Array = NDArray[Any]
+# Characters of an exception's message that are shown; TensorFlow's can fill a screen.
+_LONGEST = 300
+
 InputSpec = Mapping[str, tuple[tuple[int | None, ...] | None, np.dtype[Any]]]
 
 
@@ -52,13 +55,19 @@ def batches(
 
 def _guarded(dataloader: Iterable[Any]) -> Iterator[Any]:
     """Iterate; an exception of the user's code becomes one clear error with its place."""
-    try:
-        iterator = iter(dataloader)
-    except TypeError:
+    if not hasattr(dataloader, "__iter__") and not hasattr(dataloader, "__getitem__"):
         raise DataError(
             "q_dataloader must be iterable, yielding inputs or (inputs, label); got "
             f"{type(dataloader).__name__}."
-        ) from None
+        )
+    try:
+        iterator = iter(dataloader)
+    except LpotError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise DataError(
+            f"the calibration dataloader could not start: it raised {describe(error)}."
+        ) from error
     index = 0
     while True:
         try:
@@ -67,23 +76,30 @@ def _guarded(dataloader: Iterable[Any]) -> Iterator[Any]:
             return
         except LpotError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise DataError(
-                f"the calibration dataloader raised {type(error).__name__} at batch {index}: "
-                f"{error} ({place(error)})."
+                f"the calibration dataloader raised {describe(error, at=f' at batch {index}')}."
             ) from error
         yield item
         index += 1
 
 
-def place(error: BaseException) -> str:
-    """Return 'file:line' of where an exception was raised."""
+def describe(error: BaseException, *, at: str = "") -> str:
+    """Return what a user's code raised, on one line and with its place in the code.
+
+    Args:
+        error: The exception, as it was caught.
+        at: When it happened, put after the exception's type.
+    """
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
-    if traceback is None:
-        return "unknown place"
-    return f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"
+    where = "unknown place"
+    if traceback is not None:
+        where = f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"
+    said = " ".join(str(error).split())
+    said = said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
+    return f"{type(error).__name__}{at}{f': {said}' if said else ''} ({where})"
 
 
 def _inputs(item: Any, spec: InputSpec, index: int) -> Any:
@@ -139,20 +155,44 @@ def _fit(
     name: str, value: Any, wanted: tuple[tuple[int | None, ...] | None, np.dtype[Any]], index: int
 ) -> Array:
     shape, dtype = wanted
-    array = np.asarray(value)
-    fits = shape is None or (
-        len(shape) == array.ndim
-        and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
-    )
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"batch {index} of the calibration dataloader cannot be made an array for the input "
+            f"'{name}': {error}. Yield arrays of equal shapes in a batch."
+        ) from error
     same_kind = array.dtype.kind == dtype.kind or {array.dtype.kind, dtype.kind} <= set("iu")
-    if not fits or not same_kind:
-        text = "any shape" if shape is None else [("?" if d is None else d) for d in shape]
+    if not _fits(array.shape, shape) or not same_kind:
+        hint = "Yield arrays of that shape"
+        if shape and same_kind and _fits(array.shape, shape[1:]):
+            hint = "Yield batches: add a first dimension, such as with array[None]"
         raise DataError(
             f"batch {index} of the calibration dataloader is {array.dtype.name} "
-            f"{list(array.shape)}; the model's input '{name}' takes {dtype.name} {text}. "
-            f"Yield arrays of that shape{'' if same_kind else f' with .astype({dtype.name!r})'}."
+            f"{_text(array.shape)}; the model's input '{name}' takes {dtype.name} {_text(shape)}. "
+            f"{hint}{'' if same_kind else f' with .astype({dtype.name!r})'}."
         )
-    return array.astype(dtype, copy=False)
+    fitted = array.astype(dtype, copy=False)
+    if dtype.kind in "iu" and not np.array_equal(fitted, array):
+        raise DataError(
+            f"batch {index} of the calibration dataloader has values from {array.min()} to "
+            f"{array.max()}; the model's input '{name}' takes {dtype.name}, which does not hold "
+            "them."
+        )
+    return fitted
+
+
+def _fits(have: tuple[int, ...], wanted: tuple[int | None, ...] | None) -> bool:
+    return wanted is None or (
+        len(wanted) == len(have)
+        and all(want in (None, size) for want, size in zip(wanted, have, strict=True))
+    )
+
+
+def _text(shape: tuple[int | None, ...] | None) -> str:
+    if shape is None:
+        return "of any shape"
+    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
 
 
 def samples(arrays: Mapping[str, Array]) -> int:

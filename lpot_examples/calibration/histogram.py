@@ -79,7 +79,7 @@ class Histogram:
     def centers(self) -> NDArray[np.float64]:
         """Middles of the bins, float64 [BINS]."""
         width = 2 * self.limit / BINS
-        return -self.limit + width * (np.arange(BINS) + 0.5)
+        return np.asarray(-self.limit + width * (np.arange(BINS) + 0.5), np.float64)
 
     def _grow(self, peak: float) -> None:
         wanted = 2.0 ** math.ceil(math.log2(peak))

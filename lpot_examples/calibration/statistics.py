@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,16 +77,21 @@ class Statistics:
                 )
             }
             channels = {
-                str(name): ChannelStatistics(*data[f"channels_{index}"], int(samples))
+                str(name): _channels(data[f"channels_{index}"], int(samples))
                 for index, (name, samples) in enumerate(
                     zip(data["channel_names"], data["channel_samples"], strict=True)
                 )
             }
             return cls(tensors, int(data["samples"]), channels)
 
-    def _channel_arrays(self) -> dict[str, NDArray[np.float64]]:
+    def _channel_arrays(self) -> dict[str, Any]:
         found = (self.channels[name] for name in sorted(self.channels))
         return {
             f"channels_{index}": np.stack([one.minimum, one.maximum, one.total])
             for index, one in enumerate(found)
         }
+
+
+def _channels(rows: NDArray[np.float64], samples: int) -> ChannelStatistics:
+    minimum, maximum, total = rows
+    return ChannelStatistics(minimum, maximum, total, samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -101,7 +102,10 @@ def tune_command(
     benchmark_seconds: Annotated[
         float,
         typer.Option(
-            "--benchmark_seconds", min=0, help="Time for the comparison with fp32; 0 skips it."
+            "--benchmark_seconds",
+            min=0,
+            metavar="SECONDS",
+            help="Time for the comparison with fp32; 0 skips it.",
         ),
     ] = 8.0,
 ) -> None:
@@ -153,5 +157,9 @@ def tune_command(
 
 
 def _data_identity(topology: Topology, location: Path | None, limit: int | None) -> str:
+    """Describe the data and the code that reads and scores it; if it changes, a run is new."""
     where = str(location.resolve()) if location is not None else "embedded"
-    return f"{topology.name} {where} {limit or 'all'}"
+    code = hashlib.sha256()
+    for path in sorted(topology.folder.glob("*.py")):
+        code.update(path.name.encode() + path.read_bytes())
+    return f"{topology.name} {where} {limit or 'all'} {code.hexdigest()[:16]}"

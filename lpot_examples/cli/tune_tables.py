@@ -36,9 +36,12 @@ def _verdict(result: TuningResult) -> str:
 def _accuracy(report: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     accuracy = report["accuracy"]
     if not accuracy["checked"]:
-        return [("accuracy", "-", "-", "not checked: no eval_func")]
-    loss = f"{100 * accuracy['drop_relative']:.2f} % lost; bar: {accuracy['criterion']['text']}"
-    return [(accuracy["metric"], f"{accuracy['fp32']:.4f}", f"{accuracy['int8']:.4f}", loss)]
+        return [("accuracy", "-", "-", "not checked")]
+    lost = f"{accuracy['drop_absolute']:.4f} lost"
+    if accuracy["drop_relative"] is not None:
+        lost = f"{100 * accuracy['drop_relative']:.2f} % lost"
+    remark = f"{lost}; bar: {accuracy['criterion']['text']}"
+    return [(accuracy["metric"], f"{accuracy['fp32']:.4f}", f"{accuracy['int8']:.4f}", remark)]
 
 
 def _latency(report: dict[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -50,7 +53,11 @@ def _latency(report: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         fp32, int8 = latency["fp32"][name], latency["int8"][name]
         remark = ""
         if name == "p50":
-            word = "SLOWER than fp32" if latency["slower_than_fp32"] else "faster"
+            word = "about as fast as fp32"
+            if latency["slower_than_fp32"]:
+                word = "SLOWER than fp32"
+            elif latency["faster_than_fp32"]:
+                word = "faster"
             remark = f"{latency['speedup']:.2f}x, {word}; batch {latency['batch_size']}"
         rows.append((f"latency {name}, ms", f"{fp32:.2f}", f"{int8:.2f}", remark))
     return rows
@@ -83,11 +90,16 @@ def _trials(report: dict[str, Any]) -> Any:
     return table
 
 
+def _count(number: float, noun: str) -> str:
+    return f"{number:.4g} {noun}{'' if number == 1 else 's'}"
+
+
 def _print_details(report: dict[str, Any], result: TuningResult) -> None:
     console, host, search = results(), report["host"], report["search"]
     groups = Counter(op["precision"] for op in report["ops"] if op["name"] == op["group"])
     console.print(
-        f"search: {search['trials']} trials, {search['full_evaluations']:g} full evaluations, "
+        f"search: {_count(search['trials'], 'trial')}, "
+        f"{_count(search['full_evaluations'], 'full evaluation')}, "
         f"{search['seconds']:.1f} s; groups: {groups['int8']} int8, {groups['fp32']} fp32"
     )
     onednn = "on" if host["onednn"] else "off"
@@ -99,6 +111,9 @@ def _print_details(report: dict[str, Any], result: TuningResult) -> None:
             f"note: 8-bit weights may saturate on CPUs of {', '.join(unsafe)}; for these, tune "
             "with --target_isa=avx2."
         )
+    noise = report["latency_ms"].get("noise")
+    if noise is not None and not noise["quiet"]:
+        console.print(f"note: {noise['remark']}")
     if report["latency_ms"].get("slower_than_fp32"):
         console.print(
             "note: on this machine the int8 model is SLOWER than fp32; deploy it for its size "

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from lpot_examples.calibration.feed import place
+from lpot_examples.calibration.feed import describe
 from lpot_examples.errors import EvaluationError, LpotError
 from lpot_examples.evaluation.result import EvaluationResult, as_result
 
@@ -48,11 +49,9 @@ class Evaluator:
             returned = self._function(model, **arguments)
         except LpotError:
             raise
-        except Exception as error:
-            raise EvaluationError(
-                f"eval_func raised {type(error).__name__}: {error} ({place(error)})."
-            ) from error
-        return as_result(returned)
+        except (Exception, SystemExit) as error:
+            raise EvaluationError(f"eval_func raised {describe(error)}.") from error
+        return _checked(returned)
 
     def fingerprint(self) -> str:
         """Return a hash of the function's source, so that a changed one is not resumed."""
@@ -64,6 +63,23 @@ class Evaluator:
         except (OSError, TypeError):
             source = getattr(target, "__qualname__", repr(type(target)))
         return hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+def _checked(returned: object) -> EvaluationResult:
+    """Return a result whose fields have the types they promise."""
+    try:
+        result = as_result(returned)
+        return replace(
+            result,
+            score=float(result.score),
+            metric=str(result.metric),
+            samples=int(result.samples),
+        )
+    except (TypeError, ValueError) as error:
+        raise EvaluationError(
+            "eval_func must return a number, or (number, per-sample numbers); what it returned "
+            f"cannot be read as that: {error}."
+        ) from error
 
 
 def _accepts_progress(function: Callable[..., Any]) -> bool:

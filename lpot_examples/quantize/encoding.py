@@ -45,7 +45,7 @@ class Encoding:
 
     def quantize(self, values: Array) -> Array:
         """Return the codes, rounded half to even and saturated; uint8 or int8."""
-        codes = np.rint(np.asarray(values, np.float64) / self.scale) + self.zero_point
+        codes: Array = np.rint(np.asarray(values, np.float64) / self.scale) + self.zero_point
         if self.dtype == "s8":
             return np.clip(codes, -127, 127).astype(np.int8)
         return np.clip(codes, 0, 255).astype(np.uint8)

@@ -90,15 +90,15 @@ def pair_sums(rows: Array) -> Array:
     Returns:
         [channels]; the greatest magnitude where there is only one weight.
     """
-    alone = np.abs(rows).max(axis=1)
+    alone: Array = np.abs(rows).max(axis=1)
     if rows.shape[1] < 2:
         return alone
     positive, negative = np.maximum(rows, 0), np.maximum(-rows, 0)
-    best = np.maximum(
+    best: Array = np.maximum(
         (positive[:, 1:] + positive[:, :-1]).max(axis=1),
         (negative[:, 1:] + negative[:, :-1]).max(axis=1),
     )
-    return np.maximum(best, alone)
+    return np.asarray(np.maximum(best, alone))
 
 
 def _best_shrink(rows: Array, peak: Array, limit: int) -> Array:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import tempfile
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 
 from lpot_examples.backends.base import FRAGILE, OpDecision
 from lpot_examples.benchmark.result import BenchmarkReport
-from lpot_examples.calibration.feed import Array
+from lpot_examples.calibration.feed import Array, samples
 from lpot_examples.errors import OutputError
 from lpot_examples.evaluation.criterion import Criterion
 from lpot_examples.evaluation.result import EvaluationResult
@@ -22,6 +22,7 @@ from lpot_examples.graph import TuningConfig
 from lpot_examples.host import INSTRUCTION_SETS, host_info, library_versions
 from lpot_examples.search import Trial
 from lpot_examples.spec import Spec
+from lpot_examples.workspace import replacing
 
 Latency = BenchmarkReport
 
@@ -43,7 +44,9 @@ class Outcome:
         source: The fp32 model's file, or None.
         model: The shipped file.
         calibration_samples: Samples that the statistics come from.
-        strategy: The strategy's name.
+        strategy: The name of the strategy that ran.
+        sessions: How many times the run was started or continued.
+        complete: False for the best so far of a run that was stopped.
     """
 
     spec: Spec
@@ -59,13 +62,19 @@ class Outcome:
     model: Path
     calibration_samples: int
     strategy: str
+    sessions: int = 1
+    complete: bool = True
 
 
 def build_report(outcome: Outcome) -> dict[str, Any]:
     """Return the report as JSON values."""
     host = host_info()
     return {
-        "model": {"name": outcome.spec.model.name, "path": str(outcome.model)},
+        "model": {
+            "name": outcome.spec.model.name,
+            "path": str(outcome.model),
+            "sha256": hashlib.sha256(outcome.model.read_bytes()).hexdigest(),
+        },
         "accuracy": _accuracy(outcome),
         "search": _search(outcome),
         "latency_ms": _latency(outcome.latency),
@@ -97,12 +106,11 @@ def write_report(report: dict[str, Any], path: Path) -> None:
     Raises:
         OutputError: If it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
     try:
-        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(
             f"cannot write the report {path}: {error.strerror}. Make room or choose another place."
         ) from error
@@ -128,16 +136,16 @@ def measure(
         outputs: Output names; found when empty.
         sample: A calibration batch, whose first sample is the input; noise if None.
         seconds: Time for the rounds.
-        folder: Where the input is handed over.
+        folder: Made to hand over the input, and removed.
         progress: Told (done, total).
+
+    Raises:
+        LpotError: If the models cannot be run, or the input cannot be handed over.
     """
     from lpot_examples.benchmark.runner import compare
 
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        input_file = None
-        if sample is not None:
-            input_file = Path(scratch) / "batch.npz"
-            np.savez(input_file, **{name: array[:1] for name, array in sample.items()})
+    try:
+        input_file = None if sample is None else _hand_over(sample, folder)
         return compare(
             {"fp32": source, "int8": model},
             seconds=seconds,
@@ -146,6 +154,24 @@ def measure(
             input_file=input_file,
             progress=progress,
         )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hand_over(sample: dict[str, Array], folder: Path) -> Path:
+    """Write the first sample of a batch; what is not one entry per sample stays whole."""
+    size = samples(sample)
+    arrays: dict[str, Any] = {
+        name: array[:1] if array.ndim and len(array) == size else array
+        for name, array in sample.items()
+    }
+    path = folder / "batch.npz"
+    try:
+        folder.mkdir(exist_ok=True)
+        np.savez(path, **arrays)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}. Make room.") from error
+    return path
 
 
 def _accuracy(outcome: Outcome) -> dict[str, Any]:
@@ -174,7 +200,8 @@ def _accuracy(outcome: Outcome) -> dict[str, Any]:
         "samples": outcome.baseline.samples,
         "fp32": fp32,
         "int8": int8,
-        "drop_relative": criterion.relative_loss(fp32, int8),
+        # Of a score of 0 no fraction can be lost.
+        "drop_relative": criterion.relative_loss(fp32, int8) if fp32 else None,
         "drop_absolute": criterion.loss(fp32, int8),
         "criterion": bar,
         "met": outcome.best.met,
@@ -185,6 +212,9 @@ def _search(outcome: Outcome) -> dict[str, Any]:
     evaluations = sum(trial.evaluated for trial in outcome.trials)
     return {
         "strategy": outcome.strategy,
+        "strategy_requested": outcome.spec.tuning.strategy.name,
+        "complete": outcome.complete,
+        "sessions": outcome.sessions,
         "trials": len(outcome.trials),
         "full_evaluations": evaluations + (1 if outcome.baseline is not None else 0),
         "seconds": outcome.seconds,
@@ -201,7 +231,9 @@ def _latency(latency: Latency | None) -> dict[str, Any]:
         "int8": latency.latency["int8"].to_dict(),
         "speedup": speedup.value,
         "speedup_interval": speedup.interval.to_dict(),
-        "slower_than_fp32": speedup.value < 1,
+        # Only what the measurement shows: an interval that includes 1 shows no difference.
+        "faster_than_fp32": speedup.interval.low > 1,
+        "slower_than_fp32": speedup.interval.high < 1,
         "batch_size": latency.batch_size,
         "measured": True,
         "noise": latency.noise.to_dict(),

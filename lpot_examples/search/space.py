@@ -51,7 +51,7 @@ def build_space(graph: OpGraph, op_types: Mapping[str, str], spec: Spec) -> Sear
 
     Raises:
         SpecError: If the spec names ops that the network does not have, excludes every
-            precision of an op, or asks for what no int8 kernel offers.
+            precision of an op or int8 for all of them, or asks for what no int8 kernel offers.
     """
     _check_names(op_types, spec)
     free: list[Group] = []
@@ -68,6 +68,12 @@ def build_space(graph: OpGraph, op_types: Mapping[str, str], spec: Spec) -> Sear
             continue
         (free if own.allows_fp32 else required).append(group)
         _read(own, spec, group.name, overrides, bits, per_tensor)
+    if not free and not required:
+        raise spec.error(
+            "the spec keeps every op of the model in fp32, so there is nothing to tune; let some "
+            "be int8.",
+            "quantization",
+        )
     wide = spec.quantization.model_wise
     algorithms = wide.activation.algorithm or ACTIVATION_ALGORITHMS
     base = TuningConfig(

@@ -7,6 +7,9 @@ from typing import Any
 
 from lpot_examples.graph import TuningConfig
 
+# Stands for an allowance of nothing.
+_TINY = 1e-12
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
@@ -35,10 +38,14 @@ class Trial:
     error: str = ""
 
     def excess(self) -> float:
-        """Return the loss in units of the allowance: at most 1 for a trial that meets the bar."""
+        """Return the loss in units of the allowance: at most 1 for a trial that meets the bar.
+
+        Very large where nothing may be lost, yet smaller for a smaller loss; infinite for a trial
+        that failed.
+        """
         if self.loss is None:
             return float("inf")
-        return self.loss / self.allowance if self.allowance > 0 else float("inf")
+        return self.loss / max(self.allowance, _TINY)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form."""

@@ -35,6 +35,7 @@ class Verdict:
         problems: What is wrong, in words; empty when all is well.
         kernels: How many nodes of each int8 kernel were emitted.
         sums: How many residual additions ran inside a kernel.
+        stretched: How many eight-bit tensors have channel factors.
         simulated: The least SQNR of an output against the free simulation, in dB.
     """
 
@@ -42,6 +43,7 @@ class Verdict:
     problems: tuple[str, ...]
     kernels: Counter[str]
     sums: int = 0
+    stretched: int = 0
     simulated: float = float("inf")
 
 
@@ -84,6 +86,7 @@ def judge(seed: int, *, steps: int = 12, isa: InstructionSet | None = None) -> V
         problems=tuple(problems),
         kernels=Counter(node.op for node in emitted.graph_def.node if "Quantize" in node.op),
         sums=len(emitted.plan.sums),
+        stretched=len(emitted.plan.factors),
         simulated=min(simulated, default=float("inf")),
     )
 
@@ -134,7 +137,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="seed of the first network")
     parser.add_argument("--steps", type=int, default=12, help="random ops per network")
     options = parser.parse_args(arguments)
-    wrong, skipped, kernels, sums, least = 0, 0, Counter[str](), 0, float("inf")
+    wrong, skipped, kernels, least = 0, 0, Counter[str](), float("inf")
+    sums, stretched = 0, 0
     for seed in range(options.seed, options.seed + options.graphs):
         try:
             verdict = judge(seed, steps=options.steps)
@@ -144,13 +148,15 @@ def main(arguments: list[str] | None = None) -> int:
             wrong, skipped = wrong + (not known), skipped + known
             continue
         kernels.update(verdict.kernels)
-        sums, least = sums + verdict.sums, min(least, verdict.simulated)
+        sums, stretched = sums + verdict.sums, stretched + verdict.stretched
+        least = min(least, verdict.simulated)
         for problem in verdict.problems:
             print(f"seed {seed}: {problem}", flush=True)
         wrong += bool(verdict.problems)
     print(
         f"{options.graphs} networks, {wrong} wrong, {skipped} that TensorFlow cannot run in fp32; "
-        f"{sums} fused sums; least SQNR to the simulation {least:.1f} dB"
+        f"{sums} fused sums, {stretched} stretched tensors; "
+        f"least SQNR to the simulation {least:.1f} dB"
     )
     print(", ".join(f"{count} {name}" for name, count in sorted(kernels.items())))
     return int(wrong > 0)

@@ -109,6 +109,7 @@ class _Weaver:
             self._resize,
             self._split,
             self._slice,
+            self._interleaved,
             self._gather,
             self._transposes,
             self._reshapes,
@@ -147,6 +148,14 @@ class _Weaver:
         values = self._rng.normal(mean, deviation, shape).astype(np.float32)
         return self._tf.constant(values)
 
+    def _uneven(self, *shape: int, deviation: float) -> Any:
+        """Make weights, at times with quiet and with dead channels in the last dimension."""
+        loudness, rng = np.ones(shape[-1]), self._rng
+        if rng.random() < 0.4:
+            loudness = 2.0 ** rng.uniform(-8, 0, shape[-1]) * (rng.random(shape[-1]) < 0.9)
+        values = rng.normal(0.0, deviation, shape) * loudness
+        return self._tf.constant(values.astype(np.float32))
+
     def _tail(self, value: Any, channels: int) -> Any:
         """Put a bias or batch-norm, and an activation, behind a linear op."""
         tf, choice = self._tf, self._rng.random()
@@ -175,7 +184,7 @@ class _Weaver:
         shape = (kernel, kernel, inputs, outputs)
         shared = self._weights.get(shape) if self._rng.random() < 0.2 else None
         fan = (kernel * kernel * inputs) ** -0.5
-        weights = self._constant(*shape, deviation=fan) if shared is None else shared
+        weights = self._uneven(*shape, deviation=fan) if shared is None else shared
         self._weights[shape] = weights
         padding = self._padding(value, (kernel - 1) * dilation + 1)
         made = tf.nn.conv2d(value, weights, stride, padding, dilations=dilation)
@@ -185,7 +194,7 @@ class _Weaver:
         tf, channels = self._tf, int(value.shape[3])
         kernel, stride = int(self._pick([1, 3, 3])), int(self._pick([1, 2]))
         multiplier = 2 if channels < 5 and self._rng.random() < 0.3 else 1
-        weights = self._constant(kernel, kernel, channels, multiplier, deviation=1 / kernel)
+        weights = self._uneven(kernel, kernel, channels, multiplier, deviation=1 / kernel)
         if self._rng.random() < 0.3:
             pads = self._rng.integers(0, 2, (2, 2)).tolist()
             value = tf.pad(value, [[0, 0], *pads, [0, 0]])
@@ -291,6 +300,15 @@ class _Weaver:
         if self._rng.random() < 0.3:
             return self._tf.slice(value, [0, 1, 0, 0], [-1, 3, -1, -1])
         return self._pick([value[:, ::2, 1:], value[:, 1:-1, :, :1], value[:, :, 1:4]])
+
+    def _interleaved(self, value: Any) -> Any:
+        """Take every second, fourth or eighth channel, from one place or from all."""
+        steps = [step for step in (2, 4, 8) if value.shape[3] % step == 0]
+        if not steps:
+            return None
+        step = int(self._pick(steps))
+        parts = [value[..., first::step] for first in range(step)]
+        return parts if step == 2 or self._rng.random() < 0.3 else self._pick(parts)
 
     def _gather(self, value: Any) -> Any:
         order = self._rng.permutation(int(value.shape[3])).astype(np.int32)

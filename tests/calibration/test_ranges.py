@@ -42,7 +42,7 @@ def test_no_range_is_empty_or_wider_than_the_values(algorithm, name):
     low, high = ALGORITHMS[algorithm](histogram_of(values))
     assert values.min() <= low <= high <= values.max() or (
         # A range that an algorithm shrinks towards zero keeps the values' side of it.
-        low <= high and (0 <= low or high <= 0 or values.min() <= low)
+        low <= high and (low >= 0 or high <= 0 or values.min() <= low)
     )
     # Most values must survive the encoding, however rare clipping is meant to be.
     values = values.astype(np.float64)
@@ -92,7 +92,7 @@ def test_mse_comes_close_to_a_brute_force_search(name):
         for g in fractions
     )
     assert found <= 1.15 * best or name == "outliers"
-    assert found <= rounding_error(values, values.min(), values.max()) * 1.001
+    assert found <= rounding_error(values, values.min(), values.max()) * 1.02
 
 
 @pytest.mark.parametrize("algorithm", [kl, percentile, mse])

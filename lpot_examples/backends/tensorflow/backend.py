@@ -96,8 +96,8 @@ class TensorFlowBackend:
 
     def load(self, path: Path) -> TensorFlowModel:
         """Read a network with the inputs and outputs of this one."""
-        names = {"inputs": self._model.input_names, "outputs": self._model.output_names}
-        return load_model(path, fast_start=True, **names)
+        inputs, outputs = self._model.input_names, self._model.output_names
+        return load_model(path, inputs=inputs, outputs=outputs, fast_start=True)
 
     def explain(
         self, config: TuningConfig, statistics: Statistics, reverted: Mapping[str, str]

@@ -66,7 +66,8 @@ def collect(
             observed, by_channel = session.run((fetches, channel_fetches), feed)
             _add(histograms, tensors, *observed)
             for name, values in by_channel.items():
-                batch = ChannelStatistics.of_batch(*values, samples(arrays))
+                low, high, mean = values
+                batch = ChannelStatistics.of_batch(low, high, mean, samples(arrays))
                 channels[name] = channels[name].with_batch(batch) if name in channels else batch
             done += samples(arrays)
             for size in sizes:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lpot_examples.backends.tensorflow.control_flow import conditional_nodes
 from lpot_examples.backends.tensorflow.graphdef import Array, Graph, split_name, tensor_name
 from lpot_examples.backends.tensorflow.kernels import ACTIVATIONS, COMPUTE
@@ -38,6 +40,8 @@ class ComputeGroup:
         explicit_pads: Eight paddings in front of a convolution, or None.
         zero_padded: Whether zeros surround the input (so that code 0 must mean 0.0).
         static_pads: The eight paddings if they are known now, else None.
+        tap_shares: float64 [height, width], at which share of the output's positions each tap of
+            the window is inside the image; all 1 while sizes are unknown, and for MatMul.
         macs: Multiply-accumulates per sample, 0 if unknown.
     """
 
@@ -55,6 +59,7 @@ class ComputeGroup:
     explicit_pads: tuple[int, ...] | None
     zero_padded: bool
     static_pads: tuple[int, ...] | None
+    tap_shares: Array
     macs: int
 
     @property
@@ -197,6 +202,7 @@ def _match(
         explicit_pads=pads,
         zero_padded=static is None or any(static),
         static_pads=static,
+        tap_shares=_tap_shares(node, weights, shapes.of(source), static),
         macs=_macs(node, weights, shapes),
     )
 
@@ -282,6 +288,33 @@ def _static_pads(
         )
         result[2 + 2 * axis], result[3 + 2 * axis] = total // 2, total - total // 2
     return tuple(result)
+
+
+def _tap_shares(
+    node: Any,
+    weights: Array,
+    shape: tuple[int | None, ...] | None,
+    pads: tuple[int, ...] | None,
+) -> Array:
+    """Return how often each tap reads the image rather than zero padding."""
+    if node.op == "MatMul":
+        return np.ones((1, 1))
+    shares = [np.ones(taps) for taps in weights.shape[:2]]
+    if pads is None or not any(pads) or shape is None or len(shape) != 4:
+        return np.outer(*shares)
+    for axis in (0, 1):
+        size, taps = shape[1 + axis], weights.shape[axis]
+        stride = node.attr["strides"].list.i[1 + axis]
+        dilation = (list(node.attr["dilations"].list.i) or [1] * 4)[1 + axis]
+        before, after = pads[2 + 2 * axis : 4 + 2 * axis]
+        if size is None:
+            continue
+        last = size + before + after - (taps - 1) * dilation - 1
+        starts = np.arange(0, last + 1, stride) - before
+        places = starts[:, None] + dilation * np.arange(taps)
+        if places.size:
+            shares[axis] = ((places >= 0) & (places < size)).mean(axis=0)
+    return np.outer(*shares)
 
 
 def _macs(node: Any, weights: Array, shapes: Shapes) -> int:

@@ -8,4 +8,7 @@ from lpot_examples.search.strategies.bisection import Bisection
 STRATEGIES: dict[str, type[Strategy]] = {"bisection": Bisection}
 """Strategies that can run, by the name a spec uses."""
 
-__all__ = ["STRATEGIES", "Bisection", "Probe", "Strategy", "StrategyContext"]
+DEFAULT = "bisection"
+"""The strategy that runs in place of one that cannot run yet."""
+
+__all__ = ["DEFAULT", "STRATEGIES", "Bisection", "Probe", "Strategy", "StrategyContext"]

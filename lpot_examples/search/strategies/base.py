@@ -41,24 +41,37 @@ class Strategy(ABC):
     def __init__(self, context: StrategyContext) -> None:
         self.context = context
         self._steps = self.run()
+        self._asked: TuningConfig | None = None
         self._trial: Trial | None = None
-        self._started = False
+        self._ended = False
 
     def ask(self) -> TuningConfig | None:
-        """Return the next configuration to evaluate, or None when the search is over."""
-        try:
-            if not self._started:
-                self._started = True
-                return next(self._steps)
-            if self._trial is None:
-                raise RuntimeError("ask() was called twice without tell() in between")
-            trial, self._trial = self._trial, None
-            return self._steps.send(trial)
-        except StopIteration:
+        """Return the next configuration to evaluate, or None when the search is over.
+
+        Raises:
+            RuntimeError: If the trial of the last configuration was not told.
+        """
+        if self._ended:
             return None
+        if self._asked is not None and self._trial is None:
+            raise RuntimeError("ask() was called twice without tell() in between")
+        try:
+            self._asked = (
+                next(self._steps) if self._trial is None else self._steps.send(self._trial)
+            )
+        except StopIteration:
+            self._asked, self._ended = None, True
+        self._trial = None
+        return self._asked
 
     def tell(self, trial: Trial) -> None:
-        """Give the result of the configuration that `ask` returned last."""
+        """Give the result of the configuration that `ask` returned last.
+
+        Raises:
+            RuntimeError: If nothing was asked, or it is the trial of something else.
+        """
+        if self._asked is None or trial.config != self._asked:
+            raise RuntimeError("tell() takes the trial of what ask() returned last")
         self._trial = trial
 
     @abstractmethod

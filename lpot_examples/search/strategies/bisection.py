@@ -19,7 +19,7 @@ from lpot_examples.search.sensitivity import rank
 from lpot_examples.search.strategies.base import Strategy
 from lpot_examples.search.trial import Trial
 
-# Evaluations after which the smallest set found so far is good enough.
+# Evaluations after which the smallest set found so far, if there is one, is good enough.
 MAX_EVALUATIONS = 5
 
 # Aim this far below the bar: the proportionality is rough.
@@ -49,8 +49,9 @@ class Bisection(Strategy):
     def calibrations(self) -> list[TuningConfig]:
         """Return one or two calibrations of least label-free error, the best first.
 
-        Everything is int8 that may be. Range algorithms are compared with and without equalization; around the best of them, one
-        choice after another is tried and kept if it is better.
+        Everything is int8 that may be. Range algorithms are compared with and without
+        equalization; around the best of them, one choice after another is tried and kept if it is
+        better.
         """
         space = self.context.space
         start = replace(space.base, samples=max(space.sizes), bias_correction=True)
@@ -98,14 +99,14 @@ class Bisection(Strategy):
         if not self.context.space.required:
             met = len(order)  # all in fp32 is the network as given
         evidence = {0: plain.excess()}
-        for _ in range(evaluations):
-            if met - missed <= 1:
-                return
+        found = False
+        # The budget is for making a set smaller; a first one is worth whatever it takes.
+        while met - missed > 1 and (len(evidence) <= evaluations or not found):
             number = self._guess(config, order, evidence, missed, met)
             trial = yield config.with_fp32(order[:number])
             evidence[number] = trial.excess()
             if trial.met:
-                met = number
+                met, found = number, True
             else:
                 missed = number
 

@@ -8,35 +8,33 @@ from pathlib import Path
 
 import pytest
 
-from lpot_examples.host import host_info
+from lpot_examples.host import best_isa, host_info
 
 WORKER = Path(__file__).with_name("recipe_worker.py")
 
 # What decides over TensorFlow's kernels is read when it is imported.
 ENVIRONMENTS = {
     "onednn_on": {"TF_ENABLE_ONEDNN_OPTS": "1"},
-    "onednn_off": {"TF_ENABLE_ONEDNN_OPTS": "0"},
-    "avx2": {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "onednn_off_avx2": {"TF_ENABLE_ONEDNN_OPTS": "0", "ONEDNN_MAX_CPU_ISA": "AVX2"},
     "avx512": {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
 }
+_CAPS = {"onednn_off_avx2": ("AVX2", "avx2"), "avx512": ("AVX512_CORE", "avx512")}
 
 
-def _reachable(name):
-    host = host_info().cpu_isa
-    order = ("avx2", "avx512")
-    capped = {"avx2": ("avx2", "avx512", "avx_vnni"), "avx512": ("avx512",)}.get(name)
-    if capped is None:
-        return True
-    return host in capped or host in ("avx512_vnni", "amx_int8") and name in order
+def _isa(name):
+    """Return what to emit for in an environment, or None if this CPU cannot be made so."""
+    if name not in _CAPS:
+        return host_info().isa
+    cap, isa = _CAPS[name]
+    return isa if best_isa(host_info().flags, cap=cap) == isa else None
 
 
 def _start(name):
-    isa = name if name in ("avx2", "avx512") else host_info().isa
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **ENVIRONMENTS[name]}
     root = str(WORKER.parents[3])
     environment["PYTHONPATH"] = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
-        [sys.executable, str(WORKER), isa],
+        [sys.executable, str(WORKER), _isa(name)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -46,7 +44,7 @@ def _start(name):
 @pytest.fixture(scope="session")
 def all_figures():
     """Start two workers at a time and collect what they print."""
-    names = [name for name in ENVIRONMENTS if _reachable(name)]
+    names = [name for name in ENVIRONMENTS if _isa(name) is not None]
     figures = {}
     for pair in (names[:2], names[2:]):
         started = {name: _start(name) for name in pair}

@@ -87,12 +87,15 @@ def test_emission_is_equal_across_processes():
         "print(hashlib.sha256(b).hexdigest())"
     )
     folder = os.path.dirname(__file__)  # noqa: PTH120
-    digests = set()
+    started = []
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "TF_CPP_MIN_LOG_LEVEL": "3"}
         environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
         command = [sys.executable, "-c", script, folder]
-        digests.add(subprocess.check_output(command, env=environment, stderr=subprocess.DEVNULL))
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        started.append(subprocess.Popen(command, env=environment, **pipes))
+    digests = {process.communicate(timeout=120)[0] for process in started}
+    assert all(digests)
     assert len(digests) == 1
 
 

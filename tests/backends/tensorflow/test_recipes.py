@@ -4,6 +4,7 @@ import pytest
 from recipes import RECIPES
 
 LEAST_SQNR_DB = 30.0
+AVX2 = "onednn_off_avx2"
 
 
 def _scope(name):
@@ -72,9 +73,9 @@ def test_every_recipe_keeps_thirty_decibels(figures):
 
 
 def test_eight_bit_weights_would_saturate_without_vnni(all_figures):
-    if "avx2" not in all_figures:
+    if AVX2 not in all_figures:
         pytest.skip("this CPU has no AVX2")
-    eight, chosen = all_figures["avx2"]["eight_bits"], all_figures["avx2"]["oracle"]
+    eight, chosen = all_figures[AVX2]["eight_bits"], all_figures[AVX2]["oracle"]
     for name in (
         "saturating_conv1_16/Conv2D",
         "saturating_conv3_64/Conv2D",
@@ -86,9 +87,9 @@ def test_eight_bit_weights_would_saturate_without_vnni(all_figures):
 
 
 def test_weights_lose_a_bit_only_where_products_saturate(all_figures):
-    if "avx2" not in all_figures:
+    if AVX2 not in all_figures:
         pytest.skip("this CPU has no AVX2")
-    bits = all_figures["avx2"]["bits"]
+    bits = all_figures[AVX2]["bits"]
     assert bits["conv_u8_one_input/Conv2D"] == 7
     assert bits["conv_s8_relu/Conv2D"] == 7
     assert bits["depthwise_u8_relu/depthwise"] == 8

@@ -47,7 +47,7 @@ class Builder:
         """Return the name of a node's eight-bit form, which no node of the original has."""
         return f"{node}/{self._tag}"
 
-    def constant(self, value: Array, *, hint: str) -> str:
+    def constant(self, value: Array | np.generic, *, hint: str) -> str:
         """Return a Const of that value, shared by all who ask for it."""
         array = np.asarray(value)
         key = (f"{array.dtype}{array.shape}", array.tobytes())

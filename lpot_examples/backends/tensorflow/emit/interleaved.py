@@ -35,13 +35,12 @@ def interleaved_channels(graph: Graph, node: Any, shapes: Shapes) -> tuple[int, 
         None for other slices, and where the channels do not divide by the step.
     """
     shape = shapes.of(node.input[0])
-    if not shape or None in shape[1:] or sys.byteorder != "little":
+    if not shape or shape[-1] is None or None in shape[1:] or sys.byteorder != "little":
         return None
     parts = dense_slices(graph, node, len(shape))
     if parts is None or any(part != slice(None) for part in map(_whole, parts[:-1], shape[:-1])):
         return None
     channels = shape[-1]
-    assert channels is not None
     first, last, step = parts[-1].indices(channels)
     if step not in (2, 4, 8) or channels % step or first >= step or last <= channels - step + first:
         return None

@@ -203,9 +203,11 @@ class Planner:
         low = np.maximum(found.minimum, trait.low)
         high = np.minimum(found.maximum, trait.high)
         factors = stretch((low, high), (trait.low, trait.high), strength)
-        if group.activation == "Relu6" and trait.high > 6:
-            # Saturation then clips at 6 at the latest, as the activation must.
-            factors = np.minimum(factors, np.float32(6 / trait.high))
+        encoding = trait.encoding()
+        if group.activation == "Relu6" and encoding.high > 6 + encoding.scale / 2:
+            # Saturation then clips at 6 at the latest, as the activation must: a clamp behind the
+            # kernel would clip quiet channels, whose code of 6 is greater, too early.
+            factors = np.minimum(factors, np.float32(6 / encoding.high))
         return factors
 
     def _moving(

@@ -44,7 +44,7 @@ class WeightCache:
         products saturate, and so do kernels whose pairs are not known. For the others see
         `_pair_limit`.
         """
-        signed = reads.dtype == "s8" or _odd_depthwise(group) or _one_channel(group)
+        signed = reads.dtype == "s8" or _odd_depthwise(group) or _one_input_channel(group)
         safe = 7 if signed and self._isa.u8s8_saturates else 8
         return min(safe, config.weight_bits.get(group.anchor, 8))
 
@@ -141,7 +141,8 @@ class WeightCache:
 
         Σ (W̃ − W)·E[x] over a channel's weights: the bias correction of Nagel et al., "Data-Free
         Quantization Through Weight Equalization and Bias Correction" (2019), with E[x] measured.
-        Zero padding at the borders is left out of account.
+        A tap that reads zero padding at some positions counts for the others; on the maps of a
+        few pixels that detectors end in, that is most of a window.
 
         Args:
             group: The group, with its original weights.
@@ -161,7 +162,7 @@ class WeightCache:
     def _error(
         self, group: ComputeGroup, weights: QuantizedWeights, factors: Array | None
     ) -> Array:
-        """Return Σ (W̃ − W) over the window, [input channels, output channels or multiplier]."""
+        """Return Σ (W̃ − W)·share over the window, [input channels, outputs or multiplier]."""
         key = id(weights.codes)
         if key not in self._errors:
             exact = group if factors is None else _with_factors(group, factors)
@@ -169,8 +170,9 @@ class WeightCache:
             if group.op == "DepthwiseConv2dNative":
                 scales = scales.reshape(group.weights.shape[2:])
             error = weights.codes * scales - exact.weights
-            window = (0, 1) if group.weights.ndim == 4 else ()
-            self._errors[key] = (weights.codes, error.sum(axis=window) if window else error)
+            if group.weights.ndim == 4:
+                error = np.tensordot(group.tap_shares, error, axes=2)
+            self._errors[key] = (weights.codes, error)
         return self._errors[key][1]
 
     def constant(self, graph: Graph, group: ComputeGroup, weights: QuantizedWeights) -> str:
@@ -189,11 +191,6 @@ class WeightCache:
         return name
 
 
-def _one_channel(group: ComputeGroup) -> bool:
-    """Tell whether a convolution reads one channel; AVX-512 kernels then pair rows of windows."""
-    return group.op == "Conv2D" and group.weights.shape[2] == 1
-
-
 def _odd_depthwise(group: ComputeGroup) -> bool:
     """Tell whether a depthwise convolution is none to oneDNN.
 
@@ -205,7 +202,10 @@ def _odd_depthwise(group: ComputeGroup) -> bool:
 
 
 def _one_input_channel(group: ComputeGroup) -> bool:
-    """Tell whether a convolution has one input channel, whose weights meet in any order."""
+    """Tell whether a convolution has one input channel.
+
+    Its weights meet in any order: AVX-512 kernels pair rows of windows.
+    """
     return group.op == "Conv2D" and group.weights.shape[2] == 1
 
 

@@ -1,0 +1,261 @@
+"""A backend without a framework: networks of pure arithmetic, with known truth.
+
+Every group of a `FakeNetwork` adds its own output error and its own loss of accuracy while it is
+int8. So the best configuration is known, a whole run takes milliseconds, and whatever drives
+backends (tuner, trials, journal, strategies) is tested for what it decides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lpot_examples.backends.base import OpDecision, Progress
+from lpot_examples.calibration.feed import Array, InputSpec, samples
+from lpot_examples.calibration.statistics import Statistics
+from lpot_examples.errors import ModelError
+from lpot_examples.evaluation.evaluator import Evaluator
+from lpot_examples.events import Listener
+from lpot_examples.graph import Group, Op, OpGraph, Precision, TuningConfig
+from lpot_examples.journal import Journal
+from lpot_examples.search import build_space
+from lpot_examples.spec import load_spec
+from lpot_examples.tuner import Tuner, TuningResult
+from lpot_examples.workspace import open_workspace, replacing
+
+_ALGORITHMS = {"minmax": 1.0, "percentile": 1.2, "mse": 1.1, "kl": 1.3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeNetwork:
+    """What each group costs in int8.
+
+    Attributes:
+        harm: Group name to the accuracy it costs, in the metric's unit.
+        error: Group name to the output error it adds; equal to its harm where it is not given.
+        fp32_score: The score of the network as given.
+        algorithms: Factor on all of this for each activation algorithm; the least is the best.
+        unable: Names of the groups that cannot be int8.
+    """
+
+    harm: Mapping[str, float]
+    error: Mapping[str, float] = field(default_factory=dict)
+    fp32_score: float = 0.8
+    algorithms: Mapping[str, float] = field(default_factory=lambda: _ALGORITHMS)
+    unable: frozenset[str] = frozenset()
+
+    @property
+    def op_graph(self) -> OpGraph:
+        """One group for each name, a convolution of 1000 multiply-accumulates."""
+        return OpGraph(tuple(self._group(name) for name in self.harm))
+
+    def score(self, config: TuningConfig) -> float:
+        """Return the accuracy of a configuration."""
+        return self.fp32_score - self._factor(config) * sum(
+            self.harm[name] for name in self._int8(config)
+        )
+
+    def output_error(self, config: TuningConfig) -> float:
+        """Return the label-free error of a configuration, as a probe measures it."""
+        return self._factor(config) * sum(
+            self.error.get(name, self.harm[name]) for name in self._int8(config)
+        )
+
+    def _factor(self, config: TuningConfig) -> float:
+        # Any fixed preference does, as long as no two configurations are the same network.
+        odd = 1 + 0.01 * config.equalization + 0.01 * (config.weight_algorithm != "minmax")
+        return self.algorithms[config.activation_algorithm] * odd + 0.01 * (
+            not config.bias_correction
+        )
+
+    def _int8(self, config: TuningConfig) -> list[str]:
+        return [name for name in self.harm if name not in self.unable | config.fp32]
+
+    def _group(self, name: str) -> Group:
+        able = name not in self.unable
+        return Group(
+            name=name,
+            type="Conv2D",
+            ops=(Op(name, "Conv2D"),),
+            precisions=(Precision.INT8, Precision.FP32) if able else (Precision.FP32,),
+            reason="" if able else "it has no int8 kernel",
+            macs=1000,
+        )
+
+
+@dataclass(frozen=True)
+class FakeModel:
+    """A network with its score. Its file is JSON."""
+
+    score: float
+    error: float
+    config: Mapping[str, Any] | None = None
+
+    def __call__(self, batch: Any) -> Array:
+        """Return ones, off by as much as the output error says; float64 [samples, 2]."""
+        count = len(next(iter(batch.values())) if isinstance(batch, Mapping) else batch)
+        return np.full((count, 2), 1 + np.sqrt(self.error))
+
+    def save(self, path: str | Path) -> Path:
+        """Write to a file, whole or not at all."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"score": self.score, "error": self.error, "config": self.config})
+        with replacing(target) as temporary:
+            temporary.write_text(text)
+        return target
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class FakeBackend:
+    """See `backends.base.Backend`.
+
+    Args:
+        network: The fp32 network.
+
+    Attributes:
+        emitted: Digests of the configurations emitted, in order.
+        calibrations: How many calibration passes were made.
+    """
+
+    suffix = ".fake"
+
+    def __init__(self, network: FakeNetwork) -> None:
+        self.network = network
+        self.op_graph = network.op_graph
+        self.emitted: list[str] = []
+        self.calibrations = 0
+
+    @property
+    def op_types(self) -> Mapping[str, str]:
+        """All are convolutions."""
+        return {name: "Conv2D" for name in self.network.harm}
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """One input ``input`` of float32 [any, 3]."""
+        return {"input": ((None, 3), np.dtype(np.float32))}
+
+    def baseline(self) -> FakeModel:
+        """Return the network as given."""
+        return FakeModel(self.network.fp32_score, 0.0)
+
+    def calibrate(
+        self,
+        batches: Iterable[dict[str, Array]],
+        *,
+        sizes: Sequence[int],
+        progress: Progress | None = None,
+    ) -> dict[int, Statistics]:
+        """Count the samples."""
+        self.calibrations += 1
+        seen = 0
+        for batch in batches:
+            seen += samples(batch)
+            if progress is not None:
+                progress(seen)
+        return {size: Statistics({}, min(size, seen)) for size in sizes}
+
+    def emit(self, config: TuningConfig, statistics: Statistics) -> FakeModel:
+        """Return the network of a configuration."""
+        self.emitted.append(config.digest())
+        network = self.network
+        return FakeModel(network.score(config), network.output_error(config), config.to_dict())
+
+    def load(self, path: Path) -> FakeModel:
+        """Read a file.
+
+        Raises:
+            ModelError: If it is not one of these.
+        """
+        try:
+            return FakeModel(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelError(f"{path} is not a fake network: {error}.") from error
+
+    def explain(
+        self, config: TuningConfig, statistics: Statistics, reverted: Mapping[str, str]
+    ) -> list[OpDecision]:
+        """Return every op's precision and reason."""
+        return [
+            OpDecision(
+                name=group.name,
+                type=group.type,
+                group=group.name,
+                precision="fp32" if self._kept(group, config) else "int8",
+                reason=group.reason or reverted.get(group.name, "fake kernel"),
+            )
+            for group in self.op_graph.groups
+        ]
+
+    def raw_outputs(self, model: Any, batch: dict[str, Array]) -> list[Array]:
+        """Return the one output."""
+        return [model(batch)]
+
+    @staticmethod
+    def _kept(group: Group, config: TuningConfig) -> bool:
+        return not group.quantizable or group.name in config.fp32
+
+
+def tune_fake(
+    network: FakeNetwork,
+    folder: Path,
+    *,
+    spec: Mapping[str, Any] | None = None,
+    dataloader: Iterable[Any] | None = None,
+    eval_func: Callable[..., Any] | None = lambda model: model.score,
+    output: Path | None = None,
+    listener: Listener | None = None,
+    backend: FakeBackend | None = None,
+) -> TuningResult:
+    """Tune a fake network as `quantization.tune` tunes a real one.
+
+    Args:
+        network: The network.
+        folder: The workspace.
+        spec: Dotted keys of the spec, such as ``tuning.exit_policy.max_trials``, and values.
+        dataloader: Calibration data; 40 samples by default, of which 8 calibrate.
+        eval_func: Scores a model; by default the truth.
+        output: The result's file; by default in the workspace.
+        listener: Told of everything.
+        backend: The network's backend, to be looked at afterwards.
+
+    Raises:
+        LpotError: As `quantization.tune`.
+    """
+    given = {
+        "model": {"name": "fake", "framework": "tensorflow"},
+        "quantization": {"calibration": {"sampling_size": 8}},
+    }
+    overrides = {"tuning.workspace.path": str(folder), **(spec or {})}
+    loaded = load_spec(given, overrides=overrides)
+    backend = backend or FakeBackend(network)
+    only_performance = loaded.tuning.exit_policy.performance_only
+    evaluator = None if eval_func is None or only_performance else Evaluator(eval_func)
+    space = build_space(backend.op_graph, backend.op_types, loaded)
+    identity = {"network": repr(network), "spec": loaded.fingerprint()}
+    workspace = open_workspace(loaded, identity, output=output, suffix=backend.suffix, room=0)
+    journal = Journal(workspace.journal, identity)
+    try:
+        workspace.sweep()
+        return Tuner(
+            backend=backend,
+            space=space,
+            spec=loaded,
+            dataloader=[np.ones((4, 3), np.float32)] * 10 if dataloader is None else dataloader,
+            evaluator=evaluator,
+            workspace=workspace,
+            journal=journal,
+            source=None,
+            calibration_key="fake",
+            listener=listener or Listener(),
+        ).run()
+    finally:
+        journal.close()
