@@ -129,15 +129,22 @@ def open_workspace(
     target = output or folder / f"{_plain(spec.model.name)}-int8{suffix}"
     for place in dict.fromkeys((folder, target.parent)):
         _prepare(place, room)
-    _check_replaceable(target)
-    return Workspace(folder, target)
+    workspace = Workspace(folder, target)
+    _check_replaceable(target, report_path(workspace.uncertified))
+    return workspace
 
 
-def _check_replaceable(target: Path) -> None:
+def _try_name(path: Path) -> None:
+    """Write an empty file under the name that a file of this path is prepared with."""
+    trial = temporary_path(path)
+    trial.touch()
+    trial.unlink()
+
+
+def _check_replaceable(target: Path, longest: Path) -> None:
     try:
-        mode = target.stat().st_mode
-    except FileNotFoundError:
-        return
+        _try_name(longest)
+        mode = target.stat().st_mode if target.exists() else stat.S_IFREG
     except OSError as error:
         raise OutputError(
             f"cannot write the output model {target}: {error.strerror}. Choose another name."
@@ -191,10 +198,13 @@ def _folder(spec: Spec, identity: dict[str, Any]) -> Path:
 def _prepare(folder: Path, room: int) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        trial = folder / ".write-test"
-        trial.touch()
-        trial.unlink()
+        _try_name(folder / "write-test")
         free = shutil.disk_usage(folder).free
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(
+            f"cannot write in {folder}: a part of that path is a file, not a folder. Choose "
+            "another (--output_model, tuning.workspace.path)."
+        ) from error
     except OSError as error:
         raise OutputError(
             f"cannot write in {folder}: {error.strerror}. Choose a folder that is writable "

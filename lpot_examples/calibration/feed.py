@@ -160,8 +160,13 @@ def _fit(
     except (TypeError, ValueError) as error:
         raise DataError(
             f"batch {index} of the calibration dataloader cannot be made an array for the input "
-            f"'{name}': {error}. Yield arrays of equal shapes in a batch."
+            f"'{name}': {str(error).rstrip('.')}. Yield arrays of equal shapes in a batch."
         ) from error
+    if array.dtype.kind in "OUS" and dtype.kind not in "OUS":
+        raise DataError(
+            f"batch {index} of the calibration dataloader is {type(value).__name__}, no numbers; "
+            f"the model's input '{name}' takes {dtype.name} {_text(shape)}."
+        )
     same_kind = array.dtype.kind == dtype.kind or {array.dtype.kind, dtype.kind} <= set("iu")
     if not _fits(array.shape, shape) or not same_kind:
         hint = "Yield arrays of that shape"

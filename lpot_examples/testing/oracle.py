@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lpot_examples.backends.tensorflow.emit import Emitted
@@ -50,13 +52,13 @@ def linear_kernel(
     plan, node = emitted.plan, compilation.graph.nodes[group.anchor]
     output = plan.output(group)
     summed = group.anchor in plan.sums and group.summand is not None
-    options = {}
+    options: dict[str, Any] = {}
     if group.op != "MatMul":
-        strides, dilations = (tuple(node.attr[key].list.i)[1:3] for key in ("strides", "dilations"))
+        strides, dilations = steps(node)
         options = {
             "strides": strides,
             "dilations": dilations,
-            "pads": _pads(compilation, group, strides, dilations),
+            "pads": paddings(compilation, group),
         }
     return LinearKernel(
         op=group.op,  # type: ignore[arg-type]
@@ -70,14 +72,24 @@ def linear_kernel(
     )
 
 
-def _pads(
-    compilation: Compilation,
-    group: ComputeGroup,
-    strides: tuple[int, ...],
-    dilations: tuple[int, ...],
-) -> tuple[int, int, int, int]:
-    """Return the padding, worked out apart from the compiler's own reckoning."""
+def steps(node: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return a convolution's strides and dilations, vertical and horizontal each."""
+    strides, dilations = (list(node.attr[key].list.i) for key in ("strides", "dilations"))
+    return (strides[1], strides[2]), (dilations[1], dilations[2])
+
+
+def paddings(compilation: Compilation, group: ComputeGroup) -> tuple[int, int, int, int]:
+    """Return a convolution's padding, worked out apart from the compiler's own reckoning.
+
+    Args:
+        compilation: The network.
+        group: One of its convolutions.
+
+    Returns:
+        Zeros before and after the rows, before and after the columns.
+    """
     node, shape = compilation.graph.nodes[group.anchor], compilation.shapes.of(group.source)
+    strides, dilations = steps(node)
     if group.explicit_pads is not None:
         top, bottom, left, right = group.explicit_pads[2:6]
         return top, bottom, left, right

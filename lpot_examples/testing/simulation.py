@@ -27,7 +27,7 @@ from lpot_examples.graph import TuningConfig
 from lpot_examples.quantize.encoding import Encoding
 from lpot_examples.quantize.weights import QuantizedWeights
 from lpot_examples.testing.compilation import Compilation
-from lpot_examples.testing.oracle import emitted_weights
+from lpot_examples.testing.oracle import emitted_weights, paddings, steps
 
 # A tensor that was zero on all calibration data has a scale of about 4e-11, of which sums overflow
 # 32 bits; whatever its codes are, they stand for nothing.
@@ -158,12 +158,7 @@ class Simulation:
         observed = self._network.statistics.channels.get(group.source)
         if observed is None:
             return
-        if group.op == "MatMul":
-            shift = observed.mean @ error
-        elif group.op == "Conv2D":
-            shift = np.einsum("hwio,i->o", error, observed.mean)
-        else:
-            shift = np.einsum("hwim,i->im", error, observed.mean).ravel()
+        shift = _mean_response(self._network, group, error, observed.mean)
         # The op goes under another name, so that its own stands for the corrected value.
         tf, raw = import_tensorflow(), f"{group.anchor}/raw"
         copy = type(self._graph.nodes[group.anchor])()
@@ -267,6 +262,29 @@ def _own_pad(graph: Graph, group: ComputeGroup) -> None:
     copy.CopyFrom(pad)
     copy.name = f"{group.anchor}/own_pad"
     graph.set_input(group.anchor, 0, graph.insert(copy))
+
+
+def _mean_response(
+    compilation: Compilation, group: ComputeGroup, error: Array, mean: Array
+) -> Array:
+    """Return what an op with weights ``error`` makes of an image of means, on the average."""
+    if group.op == "MatMul":
+        return np.asarray(mean @ error)
+    tf, shape = import_tensorflow(), compilation.shapes.of(group.source)
+    (down, across), dilations = steps(compilation.graph.nodes[group.anchor])
+    strides = [1, down, across, 1]
+    if shape is None or None in shape[1:3]:  # as if nothing were padded
+        size = [(n - 1) * d + 1 for n, d in zip(error.shape[:2], dilations, strict=True)]
+        image = np.broadcast_to(mean, (1, *size, len(mean)))
+    else:
+        top, bottom, left, right = paddings(compilation, group)
+        image = np.broadcast_to(mean, (1, *shape[1:3], len(mean)))  # type: ignore[arg-type]
+        image = np.pad(image, ((0, 0), (top, bottom), (left, right), (0, 0)))
+    if group.op == "DepthwiseConv2dNative":
+        made = tf.nn.depthwise_conv2d(image, error.astype(np.float64), strides, "VALID")
+    else:
+        made = tf.nn.conv2d(image, error.astype(np.float64), strides, "VALID", dilations=dilations)
+    return np.asarray(np.mean(made, axis=(0, 1, 2)))
 
 
 def _use_weights(graph: Graph, group: ComputeGroup, real: Array) -> None:
