@@ -118,10 +118,12 @@ class Tuner:
             return self._run()
         except KeyboardInterrupt:
             raise Interrupted(f"stopped. {self._rescue()}") from None
-        except Exception:
+        except Exception as error:
             # Even if the cause is a defect of this project: what was found is not lost.
             if self._published is not None or (self._runner is not None and self._runner.best):
-                self._listener.note(self._rescue())
+                saved = self._rescue()
+                if str(error) not in saved:
+                    self._listener.note(saved)
             raise
 
     def _run(self) -> TuningResult:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tools that tests of backends and strategies share: fakes, simulations, conformance, fuzzing."""

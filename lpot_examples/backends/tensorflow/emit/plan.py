@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from lpot_examples.backends.tensorflow.emit.classes import Classes, Traits, collect_traits
 from lpot_examples.backends.tensorflow.emit.factors import Factors, Tracker, propagate, stretch
 from lpot_examples.backends.tensorflow.graphdef import Graph, tensor_name
 from lpot_examples.backends.tensorflow.groups import ComputeGroup
@@ -27,10 +28,7 @@ from lpot_examples.backends.tensorflow.shapes import Shapes
 from lpot_examples.backends.tensorflow.sources import Sources, movement_inputs
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.graph import TuningConfig
-from lpot_examples.quantize.encoding import Encoding, asymmetric, symmetric, unsigned
-
-# A range this lopsided wastes most of a bit in a signed code; explicit padding costs less.
-_LOPSIDED = 0.5
+from lpot_examples.quantize.encoding import Encoding
 
 # Depthwise readers lose nothing by stretched channels; less than 1 leaves the channels room for
 # values that the calibration data did not show.
@@ -118,23 +116,17 @@ class Planner:
         read |= {g.summand for a, g in active.items() if a in sums and g.summand is not None}
         read |= {name for node in movements for name in movement_inputs(self._graph, node)}
         boundaries = tuple(sorted(read - carried))
-        classes = _Classes(carried | read)
+        classes = Classes(carried | read)
         for node in movements:
             classes.tie([*movement_inputs(self._graph, node), *self._outputs[node]])
-        traits = _traits(classes, active, sums, produced)
-        ranges = {
-            name: self._range(
-                name,
-                produced.get(name),
-                config.algorithm(produced[name].anchor if name in produced else None)
-                if traits[classes.of(name)].read
-                else "minmax",
-                statistics,
-            )
-            for name in (*produced, *boundaries)
-        }
-        for name, found in ranges.items():
-            traits[classes.of(name)].extend(*found)
+        traits = collect_traits(classes, active, sums, produced)
+        for name in (*produced, *boundaries):
+            trait = traits[classes.of(name)]
+            # Outliers of (what is close to) an output are the answer, so nothing is clipped there.
+            group = produced.get(name)
+            algorithm = config.algorithm(group.anchor if group else None)
+            found = self._range(name, group, algorithm if trait.read else "minmax", statistics)
+            trait.extend(*found)
         blocked = {
             anchor
             for trait in traits.values()
@@ -151,8 +143,8 @@ class Planner:
 
     def _factors(
         self,
-        classes: _Classes,
-        traits: Mapping[str, _Traits],
+        classes: Classes,
+        traits: Mapping[str, Traits],
         movements: set[str],
         produced: Mapping[str, ComputeGroup],
         boundaries: tuple[str, ...],
@@ -194,7 +186,7 @@ class Planner:
         self,
         name: str,
         group: ComputeGroup,
-        trait: _Traits,
+        trait: Traits,
         strength: float,
         statistics: Statistics,
     ) -> Factors:
@@ -269,74 +261,3 @@ def _movable(graph: Graph, node: Any) -> bool:
         )
         return plain and all(window[index] == 1 for index in (0, 3, 4, 7))
     return not (node.op == "Pad" and graph.constant(node.input[1]) is None)
-
-
-class _Classes:
-    """Union–find over tensor names."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._parent = {name: name for name in names}
-
-    @property
-    def names(self) -> Iterable[str]:
-        return self._parent
-
-    def of(self, name: str) -> str:
-        while self._parent[name] != name:
-            self._parent[name] = self._parent[self._parent[name]]
-            name = self._parent[name]
-        return name
-
-    def tie(self, names: list[str]) -> None:
-        root = self.of(names[0])
-        for name in names[1:]:
-            self._parent[self.of(name)] = root
-
-
-class _Traits:
-    """What an encoding class must satisfy."""
-
-    def __init__(self) -> None:
-        self.low, self.high = 0.0, 0.0
-        self.summing: set[str] = set()
-        self.zero_padded = False
-        self.unknown_pads = False
-        self.rectified = False
-        self.depthwise_only = True
-        # What no int8 op reads is (close to) an output: its outliers are the answer, not noise.
-        self.read = False
-
-    def extend(self, low: float, high: float) -> None:
-        self.low, self.high = min(self.low, low), max(self.high, high)
-
-    def encoding(self) -> Encoding:
-        if self.low >= 0:
-            return unsigned(self.high)
-        lopsided = min(-self.low, self.high) < _LOPSIDED * max(-self.low, self.high)
-        free = not self.zero_padded or (lopsided and not self.unknown_pads)
-        if self.summing or (free and not self.rectified):
-            return asymmetric(self.low, self.high)
-        return symmetric(self.low, self.high)
-
-
-def _traits(
-    classes: _Classes,
-    active: Mapping[str, ComputeGroup],
-    sums: set[str],
-    produced: Mapping[str, ComputeGroup],
-) -> dict[str, _Traits]:
-    traits = {classes.of(name): _Traits() for name in classes.names}
-    for anchor, group in active.items():
-        reading = traits[classes.of(group.source)]
-        reading.read = True
-        reading.depthwise_only &= group.op == "DepthwiseConv2dNative"
-        reading.zero_padded |= group.zero_padded
-        reading.unknown_pads |= group.zero_padded and group.static_pads is None
-        if anchor in sums and group.summand is not None:
-            traits[classes.of(group.summand)].summing.add(anchor)
-            traits[classes.of(group.summand)].read = True
-            traits[classes.of(group.output)].summing.add(anchor)
-    for name, group in produced.items():
-        rectified = group.activation is not None and name == group.output
-        traits[classes.of(name)].rectified |= rectified and group.anchor not in sums
-    return traits
