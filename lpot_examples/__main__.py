@@ -1,10 +1,17 @@
 """``python -m lpot_examples``."""
 
+import signal
 import sys
 
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 try:
+    signal.signal(signal.SIGTERM, _stop)
     from lpot_examples.cli import main
-except KeyboardInterrupt:  # Ctrl-C before the command line is up
+except KeyboardInterrupt:  # before the command line is up
     print("stopped.", file=sys.stderr)
     sys.exit(130)
 

@@ -268,10 +268,10 @@ class Tuner:
         """Publish the result, compare its latency with fp32 and complete its report."""
         outcome = self._publish(config, best, complete=True)
         path = outcome.model
+        self._mind_others(path)
         outcome = replace(outcome, latency=self._measure(path))
         report = build_report(outcome)
         write_report(report, report_path(path))
-        self._mind_others(path)
         met = None if best is None else best.met
         self._journal.write("finished", model=str(path), sha256=file_hash(path), met=met)
         return TuningResult(self._backend.load(path), path, met, report, report_path(path))

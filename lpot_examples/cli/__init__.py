@@ -5,6 +5,7 @@ Frameworks are imported by the commands' bodies, so that ``--help`` answers at o
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -40,20 +41,34 @@ def main() -> None:
     """
     for name in _STOPPING:
         _listen(name)
+    code, last_words = _run()
+    _ignore_signals()  # the run is over: nothing may interrupt its end
+    if last_words:
+        from lpot_examples.cli.console import messages
+
+        messages().print(last_words, style="red", soft_wrap=True)
+    if code == _STOPPED:
+        # At once: what was interrupted, TensorFlow's sessions say, cannot always be torn down.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run() -> tuple[int, str]:
+    """Run the command; return the exit code and what is left to say."""
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-        if code == _STOPPED:  # how Typer tells of Ctrl-C
-            _say("stopped.")
     except LpotError as error:
-        code = error.exit_code
-        _say(f"error: {error}")
+        stopped = error.exit_code == _STOPPED
+        return error.exit_code, str(error) if stopped else f"error: {error}"
     except typer.TyperException as error:
-        code = 1
-        _say(_usage(error))
+        return 1, _usage(error)
     except KeyboardInterrupt:
         code = _STOPPED
-        _say("stopped.")
-    sys.exit(code if isinstance(code, int) else 0)
+    if code == _STOPPED:  # also Typer's way to tell of Ctrl-C
+        return _STOPPED, "stopped."
+    return (code if isinstance(code, int) else 0), ""
 
 
 def _listen(name: str) -> None:
@@ -67,14 +82,10 @@ def _stop(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _say(text: str) -> None:
-    """Print the last words; from here on nothing may interrupt the end."""
+def _ignore_signals() -> None:
     for name in ("SIGINT", *_STOPPING):
         if (number := getattr(signal, name, None)) is not None:
             signal.signal(number, signal.SIG_IGN)
-    from lpot_examples.cli.console import messages
-
-    messages().print(text, style="red", soft_wrap=True)
 
 
 def _usage(error: typer.TyperException) -> str:

@@ -2,13 +2,14 @@
 
 Blocks of neighbouring groups are reverted to fp32 together. The block whose reverting removes most
 error is split in two and its halves are tested, so that a few guilty groups among many are found
-with far fewer probes than one per group, and groups that matter only together are seen together.
+with far fewer probes than one per group. Where a block gains more than its halves do one by one,
+its groups matter together: the difference is shared among them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lpot_examples.graph import Group, TuningConfig
 
@@ -25,10 +26,11 @@ _NEGLIGIBLE = 0.02
 class _Block:
     names: tuple[str, ...]
     gain: float
+    joint: float = 0.0  # each group's share of what the blocks around it gained beyond their halves
 
     @property
-    def mean(self) -> float:
-        return self.gain / len(self.names)
+    def score(self) -> float:
+        return self.gain / len(self.names) + self.joint
 
 
 def rank(
@@ -68,8 +70,10 @@ def rank(
             final.append(block)
             continue
         half = (len(block.names) + 1) // 2
-        open_blocks += [test(block.names[:half]), test(block.names[half:])]
+        halves = [test(block.names[:half]), test(block.names[half:])]
+        beyond = max(0.0, block.gain - sum(one.gain for one in halves)) / len(block.names)
+        open_blocks += [replace(one, joint=block.joint + beyond) for one in halves]
     note(text, budget, budget)
     position = {name: index for index, name in enumerate(names)}
-    scores = {name: block.mean for block in final for name in block.names}
+    scores = {name: block.score for block in final for name in block.names}
     return sorted(names, key=lambda name: (-scores[name], position[name]))
