@@ -89,7 +89,7 @@ class Journal:
             OutputError: If the disk is full or the file has become unwritable.
         """
         at = round(time.monotonic() - self._started, 3)
-        record = {"event": event, "at": at, **self._scope, **data}
+        record = {"event": event, "at": at, **data, **self._scope}
         try:
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()

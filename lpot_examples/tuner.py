@@ -214,7 +214,7 @@ class Tuner:
                 pass
             if (found := self._cache.load(digest.key, sizes)) is not None:
                 self._listener.note("statistics of this model and data are in the cache.")
-                self._journal.narrow(data=digest.key)
+                self._journal.narrow(calibration=digest.key)
                 return found
         digest = DataHash()
         found = self._backend.calibrate(
@@ -228,7 +228,7 @@ class Tuner:
                 f"the calibration data ended after {seen} of {max(sizes)} samples; all were used."
             )
         self._cache.store(digest.key, found)
-        self._journal.narrow(data=digest.key)
+        self._journal.narrow(calibration=digest.key)
         return found
 
     def _stream(self, digest: DataHash, size: int) -> Iterable[dict[str, Array]]:

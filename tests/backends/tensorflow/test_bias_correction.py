@@ -159,9 +159,7 @@ def test_unknown_sizes_count_every_tap():
 def test_without_statistics_of_the_input_nothing_changes():
     network = compiled(build(convolution()), {"x": data(4, 8, 8, 4)})
     blind = replace(network.statistics, channels={})
-    assert (
-        network.emitter.emit(CORRECTED, blind).graph_def == network.emit(PLAIN).graph_def
-    )
+    assert network.emitter.emit(CORRECTED, blind).graph_def == network.emit(PLAIN).graph_def
     assert network.emit(CORRECTED).graph_def != network.emit(PLAIN).graph_def
 
 

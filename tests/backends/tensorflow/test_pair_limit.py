@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from graphs import build, compiled, data, placeholder
 
 from lpot_examples.backends.tensorflow.emit.builder import Builder
-from lpot_examples.backends.tensorflow.emit.weights import MAX_PAIR
+from lpot_examples.backends.tensorflow.emit.weights import MAX_PAIR, WeightCache
 from lpot_examples.backends.tensorflow.graphdef import Graph
 from lpot_examples.graph import TuningConfig
 from lpot_examples.host import INSTRUCTION_SETS, host_info
@@ -127,8 +128,11 @@ def convolution(tf, constant):
 
 
 def one_input(tf, constant):
-    x = placeholder(tf, 8, 8, 4)[..., :1]
-    tf.identity(tf.nn.relu(tf.nn.conv2d(x, ones(3, 3, 1, 8), 1, "SAME", name="op")), name="o")
+    """Large weights without a large neighbour: kernels pair those of one input channel anyhow."""
+    x, apart = placeholder(tf, 8, 8, 4)[..., :1], ones(3, 3, 1, 8)
+    apart[:, 1] = 0.0
+    apart[:, 2] = 0.0
+    tf.identity(tf.nn.relu(tf.nn.conv2d(x, apart, 1, "SAME", name="op")), name="o")
 
 
 def product(tf, constant):
@@ -187,6 +191,23 @@ def test_factors_are_multiplied_before_the_limit_applies(equalization):
     assert neighbours(codes).max() <= MAX_PAIR
     # The limit is used up: a scale that keeps to seven bits would be twice as coarse.
     assert np.abs(codes).max() > 63
+
+
+def test_a_dead_filter_with_a_bias_is_quantized_once():
+    """Its scale is raised so that the bias fits 32 bits; the search emits hundreds of graphs."""
+
+    def network(tf, constant):
+        weights = constant(3, 3, 4, 8) * np.array([1, 1, 0, 1, 1e-9, 1, 1, 1], np.float32)
+        made = tf.nn.conv2d(placeholder(tf, 8, 8, 4), weights, 1, "SAME", name="op")
+        tf.nn.bias_add(made, constant(8), name="o")
+
+    compilation = compiled(build(network), {"x": data(4, 8, 8, 4)})
+    cache, config = WeightCache(INSTRUCTION_SETS["generic"]), TuningConfig()
+    group, reads = compilation.grouping.compute["op"], compilation.emit().plan.encodings["x"]
+    found = cache.get(group, reads, config)
+    assert np.all(np.abs(group.bias) / (reads.scale * found.scales.astype(float)) < 2**30)
+    assert cache.get(group, reads, config) is found
+    assert cache.get(group, replace(reads, scale=reads.scale / 2), config) is not found
 
 
 def _start(cap):

@@ -106,7 +106,12 @@ class WeightCache:
         floor = np.abs(group.bias).astype(np.float64) / (reads.scale * _MAX_BIAS_CODE)
         if np.all(found.scales >= floor):
             return found
-        return self._quantize(group, bits, pairs, config, per_channel, halved, floor)
+        raised = (*key, floor.tobytes())
+        if raised not in self._quantized:
+            self._quantized[raised] = self._quantize(
+                group, bits, pairs, config, per_channel, halved, floor
+            )
+        return self._quantized[raised]
 
     def _quantize(
         self,
