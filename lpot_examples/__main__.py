@@ -12,7 +12,7 @@ try:
     signal.signal(signal.SIGTERM, _stop)
     from lpot_examples.cli import main
 except KeyboardInterrupt:  # before the command line is up
-    print("stopped.", file=sys.stderr)
+    sys.stderr.write("stopped.\n")
     sys.exit(130)
 
 main()
