@@ -77,7 +77,9 @@ class ConsoleListener(Listener):
 
     def _line(self, text: str, *, style: str = "") -> None:
         self._close()
-        self._console.print(f"           {text}", style=style)
+        # In a file or pipe a message stays on its line, to be searched for.
+        whole = not self._console.is_terminal
+        self._console.print(f"           {text}", style=style, soft_wrap=whole)
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lpot_examples.cli.console import results
@@ -95,29 +96,30 @@ def _count(number: float, noun: str) -> str:
 
 
 def _print_details(report: dict[str, Any], result: TuningResult) -> None:
-    console, host, search = results(), report["host"], report["search"]
+    host, search = report["host"], report["search"]
+    say = partial(results().print, soft_wrap=True)
     groups = Counter(op["precision"] for op in report["ops"] if op["name"] == op["group"])
-    console.print(
+    say(
         f"search: {_count(search['trials'], 'trial')}, "
         f"{_count(search['full_evaluations'], 'full evaluation')}, "
         f"{search['seconds']:.1f} s; groups: {groups['int8']} int8, {groups['fp32']} fp32"
     )
     onednn = "on" if host["onednn"] else "off"
-    console.print(f"host: {host['cpu']}, {host['isa']}, {host['threads']} threads, oneDNN {onednn}")
+    say(f"host: {host['cpu']}, {host['isa']}, {host['threads']} threads, oneDNN {onednn}")
     elsewhere = report["exact_on"]
     unsafe = [name for name, exact in elsewhere["instruction_sets"].items() if not exact]
     if unsafe:
-        console.print(
+        say(
             f"note: 8-bit weights may saturate on CPUs of {', '.join(unsafe)}; for these, tune "
             "with --target_isa=avx2."
         )
     noise = report["latency_ms"].get("noise")
     if noise is not None and not noise["quiet"]:
-        console.print(f"note: {noise['remark']}")
+        say(f"note: {noise['remark']}")
     if report["latency_ms"].get("slower_than_fp32"):
-        console.print(
+        say(
             "note: on this machine the int8 model is SLOWER than fp32; deploy it for its size "
             "only, or keep fp32."
         )
-    console.print(f"model:  {result.path}")
-    console.print(f"report: {result.report_path}")
+    say(f"model:  {result.path}")
+    say(f"report: {result.report_path}")
