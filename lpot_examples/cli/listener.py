@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from lpot_examples.evaluation.result import EvaluationResult
     from lpot_examples.search.trial import Trial
 
+# Columns that the time in front of a stage takes.
+_INDENT = 11
+
 
 class ConsoleListener(Listener):
     """Stages as headings, long steps as progress bars, trials as lines."""
@@ -22,25 +25,30 @@ class ConsoleListener(Listener):
         self._console = messages()
         self._bar: AbstractContextManager[Any] | None = None
         self._report: Any = None
-        self._text = ""
+        self._text = self._over = ""
         self._started = time.monotonic()
 
     def stage(self, text: str) -> None:
         """Print a heading with the time since the start."""
         self._close()
+        self._over = ""
         elapsed = time.monotonic() - self._started
         self._console.print(f"[{elapsed:6.1f} s] {text}", style="bold")
 
     def progress(self, text: str, done: int, total: int | None) -> None:
         """Show or move a progress bar."""
+        if text == self._over:
+            return  # more than was planned, such as rounds that replace noisy ones
         if text != self._text:
             self._close()
-            self._bar = progress(f"           {text}")
+            self._over = ""
+            self._bar = progress(f"{'':{_INDENT}}{text}")
             self._report = self._bar.__enter__()
             self._text = text
         self._report(done, total)
         if total and done >= total:
             self._close()
+            self._over = text
 
     def baseline(self, result: EvaluationResult, *, again: bool) -> None:
         """Print the fp32 score."""
@@ -77,9 +85,12 @@ class ConsoleListener(Listener):
 
     def _line(self, text: str, *, style: str = "") -> None:
         self._close()
-        # In a file or pipe a message stays on its line, to be searched for.
-        whole = not self._console.is_terminal
-        self._console.print(f"           {text}", style=style, soft_wrap=whole)
+        if not self._console.is_terminal:  # a message stays on its line, to be searched for
+            self._console.print(f"{'':{_INDENT}}{text}", style=style, soft_wrap=True)
+            return
+        from rich.padding import Padding
+
+        self._console.print(Padding(text, (0, 0, 0, _INDENT), style=style, expand=False))
 
     def _close(self) -> None:
         if self._bar is not None:

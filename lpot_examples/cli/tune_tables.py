@@ -38,9 +38,10 @@ def _accuracy(report: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     accuracy = report["accuracy"]
     if not accuracy["checked"]:
         return [("accuracy", "-", "-", "not checked")]
-    lost = f"{accuracy['drop_absolute']:.4f} lost"
+    loss, unit = accuracy["drop_absolute"], ""
     if accuracy["drop_relative"] is not None:
-        lost = f"{100 * accuracy['drop_relative']:.2f} % lost"
+        loss, unit = 100 * accuracy["drop_relative"], " %"
+    lost = f"{abs(loss):.{2 if unit else 4}f}{unit} {'gained' if loss < 0 else 'lost'}"
     remark = f"{lost}; bar: {accuracy['criterion']['text']}"
     return [(accuracy["metric"], f"{accuracy['fp32']:.4f}", f"{accuracy['int8']:.4f}", remark)]
 
