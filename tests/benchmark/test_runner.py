@@ -93,7 +93,10 @@ def test_a_process_that_hangs_times_out_and_is_killed(tmp_path, monkeypatch):
 
 def test_ctrl_c_leaves_no_process_behind(tmp_path, monkeypatch):
     monkeypatch.setenv("STAND_IN_PID", str(tmp_path / "pid"))
+    # Where the tests run in the background SIGINT is ignored, and a child would inherit that.
     code = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from lpot_examples.benchmark.runner import benchmark\n"
         f"benchmark(['hang.pb'], loader={LOADER!r})\n"
     )
