@@ -107,6 +107,7 @@ class Tuner:
         self._reference: EvaluationResult | None = None
         self._runner: TrialRunner | None = None
         self._published: Path | None = None
+        self._exhausted = False  # the budget ended before the search did, and the bar is missed
 
     def run(self) -> TuningResult:
         """Tune.
@@ -166,11 +167,12 @@ class Tuner:
         policy = self._spec.tuning.exit_policy
         reason = ""
         if len(runner.trials) >= policy.max_trials:
-            reason = f"max_trials ({policy.max_trials}) is reached."
+            reason = f"max_trials ({policy.max_trials}) is reached"
         elif 0 < policy.timeout <= self._elapsed() and runner.trials and not runner.replaying:
-            reason = f"the timeout of {policy.timeout:g} s is reached."
+            reason = f"the timeout of {policy.timeout:g} s is reached"
         if reason and not (runner.best and runner.best.met):
-            self._listener.note(reason)
+            self._exhausted = True
+            self._listener.note(f"{reason}; with a larger one the same command continues.")
         return bool(reason)
 
     def _elapsed(self) -> float:
@@ -273,7 +275,8 @@ class Tuner:
         report = build_report(outcome)
         write_report(report, report_path(path))
         met = None if best is None else best.met
-        self._journal.write("finished", model=str(path), sha256=file_hash(path), met=met)
+        event = "exhausted" if self._exhausted else "finished"
+        self._journal.write(event, model=str(path), sha256=file_hash(path), met=met)
         return TuningResult(self._backend.load(path), path, met, report, report_path(path))
 
     def _publish(self, config: TuningConfig, best: Trial | None, *, complete: bool) -> Outcome:

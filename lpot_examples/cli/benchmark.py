@@ -257,19 +257,19 @@ def _accuracy(
     from lpot_examples.backends.tensorflow.model import load_model
     from lpot_examples.cli.benchmark_tables import print_accuracy
     from lpot_examples.cli.console import progress
-    from lpot_examples.evaluation.result import as_result
+    from lpot_examples.evaluation.evaluator import Evaluator
     from lpot_examples.host import host_info, library_versions
 
     if subject.topology is None:
         raise LpotError(
             "--mode=accuracy needs --topology, whose evaluation function scores the models."
         )
-    evaluate = subject.topology.eval_func(dataset_location=dataset_location, batch_size=batch_size)
+    evaluate = Evaluator(subject.topology.eval_func(dataset_location, batch_size))
     scores = {}
     for path in subject.paths:
         model = load_model(path, inputs=subject.inputs, outputs=subject.outputs)
         with progress(f"Evaluating {path.name}", unit="samples") as report:
-            scores[str(path)] = as_result(evaluate(model, progress=report))
+            scores[str(path)] = evaluate(model, report)
         model.close()
     print_accuracy(scores)
     return {
