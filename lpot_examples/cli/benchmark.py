@@ -299,12 +299,12 @@ def _check_writable(path: Path) -> None:
 
 
 def _write_json(result: dict[str, Any], path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    from lpot_examples.workspace import replacing
+
     try:
-        temporary.write_text(json.dumps(result, indent=2) + "\n")
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(result, indent=2) + "\n")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(
             f"cannot write the result to {path}: {error.strerror}. Free some space or choose "
             "another place."

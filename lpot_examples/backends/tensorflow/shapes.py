@@ -27,7 +27,3 @@ class Shapes:
         name = tensor if ":" in tensor else f"{tensor}:0"
         shape = self._graph.get_tensor_by_name(name).shape
         return None if shape.rank is None else tuple(shape.as_list())
-
-    def of_all(self, tensors: list[str]) -> dict[str, Shape | None]:
-        """Return the shapes of several tensors."""
-        return {tensor: self.of(tensor) for tensor in tensors}

@@ -6,7 +6,7 @@ one 16-bit word, so that each half of a channel shuffle is a shift and a narrowi
     x[..., 1::2]      uint8 ─► words uint16 ─► RightShift(8) ─► Cast(uint8)
                  ══►
 
-which vectorizes: 15 to 20 times as fast on FastestDet's 44 × 44 × 48 tensors.
+which vectorizes: FastestDet's 26 slices take about 0.9 ms instead of 7.2 ms (2 cores, AVX-512).
 """
 
 from __future__ import annotations
