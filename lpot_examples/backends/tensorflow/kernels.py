@@ -14,6 +14,7 @@ class Carrier(StrEnum):
 
     QUANTIZED = "quantized"  # the op's own kernel takes quint8 and qint8
     BITCAST = "bitcast"  # it takes uint8 and int8, so a Bitcast goes before and after
+    LEAKY = "leaky"  # the larger of the codes and of what a depthwise kernel makes of them
     POOL = "pool"  # a Quantized* op of its own, which takes ranges as well
 
 
@@ -50,6 +51,7 @@ MOVEMENTS: dict[str, Movement] = {
     "Pad": Movement(Carrier.BITCAST),
     "Relu": Movement(Carrier.BITCAST),
     "Relu6": Movement(Carrier.BITCAST),
+    "LeakyRelu": Movement(Carrier.LEAKY),
     "MaxPool": Movement(Carrier.POOL, shrinks=True),
     "AvgPool": Movement(Carrier.POOL),
 }

@@ -11,6 +11,10 @@ from lpot_examples.backends.tensorflow.graphdef import Array, Graph, split_name,
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
 from lpot_examples.quantize.encoding import Encoding
 
+# How (De)Quantize ops map reals to codes. For a range symmetric in codes SCALED gives the same, but
+# with oneDNN takes up to twice the time (TensorFlow 2.21: 0.45 for 0.29 ms on 1.2 M values).
+_MODE = "MIN_COMBINED"
+
 
 class Builder:
     """A graph under construction, with the plan it follows.
@@ -47,13 +51,19 @@ class Builder:
         """Return the name of a node's eight-bit form, which no node of the original has."""
         return f"{node}/{self._tag}"
 
-    def constant(self, value: Array | np.generic, *, hint: str) -> str:
-        """Return a Const of that value, shared by all who ask for it."""
+    def constant(self, value: Array | np.generic, *, hint: str, dtype: Any = None) -> str:
+        """Return a Const of that value, shared by all who ask for it.
+
+        Args:
+            value: The value.
+            hint: Part of its name.
+            dtype: A TensorFlow type to store it as, such as ``tf.qint8``.
+        """
         array = np.asarray(value)
-        key = (f"{array.dtype}{array.shape}", array.tobytes())
+        key = (f"{dtype}{array.dtype}{array.shape}", array.tobytes())
         if key not in self._constants:
             name = f"int8_constants/{hint}_{len(self._constants)}"
-            self._constants[key] = self.graph.add_constant(name, array)
+            self._constants[key] = self.graph.add_constant(name, array, dtype=dtype)
         return self._constants[key]
 
     def bounds(self, encoding: Encoding) -> list[str]:
@@ -71,25 +81,23 @@ class Builder:
     def quantize(self, tensor: str) -> str:
         """Add the QuantizeV2 of an fp32 tensor at a boundary."""
         encoding = self.plan.encodings[tensor]
-        mode, bounds = self._affine(encoding)
-        attrs: dict[str, Any] = {"T": self.quantized[encoding.dtype], "mode": mode}
-        # MIN_COMBINED knows one rounding only.
-        attrs["round_mode"] = "HALF_AWAY_FROM_ZERO" if encoding.zero_point else "HALF_TO_EVEN"
+        attrs: dict[str, Any] = {"T": self.quantized[encoding.dtype], "mode": _MODE}
+        attrs["round_mode"] = "HALF_AWAY_FROM_ZERO"  # the mode knows no other
         # By default the op widens any range below 0.01 to 0.01.
         attrs["ensure_minimum_range"] = 0.0
+        bounds = self._ends(encoding)
         return self.graph.add("QuantizeV2", self.codes(tensor), [tensor, *bounds], **attrs)
 
     def dequantize(self, tensor: str, name: str) -> str:
         """Add a Dequantize of a carried tensor, under the name that fp32 readers use."""
         encoding = self.plan.encodings[tensor]
-        mode, bounds = self._affine(encoding)
         dtype = self.quantized[encoding.dtype]
         factors = self.plan.factors.get(tensor)
-        codes = [self.codes(tensor), *bounds]
+        codes = [self.codes(tensor), *self._ends(encoding)]
         if factors is None:
-            return self.graph.add("Dequantize", name, codes, T=dtype, mode=mode)
+            return self.graph.add("Dequantize", name, codes, T=dtype, mode=_MODE)
         stretched = f"{self.codes(tensor).replace(':', '_')}/stretched"
-        self.graph.add("Dequantize", stretched, codes, T=dtype, mode=mode)
+        self.graph.add("Dequantize", stretched, codes, T=dtype, mode=_MODE)
         by = self.constant(factors, hint="factors")
         return self.graph.add("Mul", name, [stretched, by], T=import_tensorflow().float32)
 
@@ -175,12 +183,11 @@ class Builder:
             T=tf.int32,
         )
 
-    def _affine(self, encoding: Encoding) -> tuple[str, list[str]]:
-        """Return the mode and bounds with which (De)Quantize ops apply an encoding."""
-        if encoding.zero_point == 0:
-            return "SCALED", self.bounds(encoding)
-        low, high = -encoding.offset, encoding.scale * 255 - encoding.offset
-        return "MIN_COMBINED", [
+    def _ends(self, encoding: Encoding) -> list[str]:
+        """Return the reals of an encoding's first and last code, which `_MODE` maps between."""
+        codes = np.array([-128, 127] if encoding.dtype == "s8" else [0, 255])
+        low, high = (codes - encoding.zero_point) * encoding.scale
+        return [
             self.constant(np.float32(low), hint="min"),
             self.constant(np.float32(high), hint="max"),
         ]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lpot_examples.backends.tensorflow.emit.builder import Builder
+from lpot_examples.backends.tensorflow.emit.convolution import convolution_attrs
 from lpot_examples.backends.tensorflow.emit.movement import clamp
 from lpot_examples.backends.tensorflow.emit.weights import WeightCache
 from lpot_examples.backends.tensorflow.graphdef import Array
@@ -169,32 +170,20 @@ class Lowering:
         *,
         summed: bool,
     ) -> dict[str, Any]:
-        tf = import_tensorflow()
         node = self.builder.original.nodes[group.anchor]
-        out = self.builder.quantized[makes.dtype]
         # For an unsigned result Relu is saturation at code 0, which the kernel does anyway.
         relu = summed or makes.dtype == "u8" or activation is not None
-        fused = ["BiasAdd", *(["Sum"] if summed else []), *(["Relu"] if relu else [])]
         padding, explicit = self._padding(group, reads, node)
-        return {
-            "Tdevice_inputs": [],
-            "Tdevice_outputs": [],
-            "Thost_inputs": types,
-            "Thost_outputs": [out, tf.float32, tf.float32],
-            "Tinput": self.builder.quantized[reads.dtype],
-            "Tfilter": tf.qint8,
-            "Tbias": tf.float32,
-            "Tsummand": out,
-            "out_type": out,
-            "strides": list(node.attr["strides"].list.i),
-            "dilations": list(node.attr["dilations"].list.i) or [1, 1, 1, 1],
-            "padding": padding,
-            "explicit_paddings": explicit,
-            "data_format": "NHWC",
-            "fused_ops": [*fused, "Requantize"],
-            "is_filter_const": True,
-            "is_bias_const": True,
-        }
+        return convolution_attrs(
+            self.builder,
+            (reads, makes),
+            types=types,
+            fused=["BiasAdd", *(["Sum"] if summed else []), *(["Relu"] if relu else [])],
+            strides=list(node.attr["strides"].list.i),
+            dilations=list(node.attr["dilations"].list.i) or [1, 1, 1, 1],
+            padding=padding,
+            explicit_paddings=explicit,
+        )
 
     def _padding(self, group: ComputeGroup, reads: Encoding, node: Any) -> tuple[str, list[int]]:
         if _pads_codes(group, reads):

@@ -11,6 +11,7 @@ from lpot_examples.backends.tensorflow.emit.interleaved import (
     interleaved_channels,
     take_interleaved,
 )
+from lpot_examples.backends.tensorflow.emit.leaky import lower_leaky
 from lpot_examples.backends.tensorflow.graphdef import split_name, tensor_name
 from lpot_examples.backends.tensorflow.kernels import MOVEMENTS, POOLS, SPLITS, Carrier
 from lpot_examples.backends.tensorflow.shapes import Shapes
@@ -32,6 +33,17 @@ def lower_movement(builder: Builder, name: str, shapes: Shapes) -> None:
     carrier = MOVEMENTS[node.op].carrier
     if carrier is Carrier.POOL:
         _pool(builder, node, inputs[0], encoding)
+    elif carrier is Carrier.LEAKY:
+        shape = shapes.of(inputs[0])
+        assert shape is not None and shape[-1] is not None  # or the planner would not carry it
+        lower_leaky(
+            builder,
+            builder.codes(inputs[0]),
+            builder.name(name),
+            slope=node.attr["alpha"].f,
+            channels=shape[-1],
+            encoding=encoding,
+        )
     elif carrier is Carrier.BITCAST:
         _through_plain(builder, node, inputs[0], encoding, shapes)
     elif (taken := _interleaved(builder, node, shapes)) is not None:

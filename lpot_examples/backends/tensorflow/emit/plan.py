@@ -89,7 +89,7 @@ class Planner:
             if node.op in MOVEMENTS
             and node.name not in inside
             and node.name not in graph.inputs
-            and _movable(graph, node)
+            and _movable(graph, node, shapes)
         }
         self._outputs = {name: _output_tensors(graph, name) for name in self._eligible}
 
@@ -245,7 +245,7 @@ def _output_tensors(graph: Graph, name: str) -> list[str]:
     return [tensor_name(name, port) for port in range(count)]
 
 
-def _movable(graph: Graph, node: Any) -> bool:
+def _movable(graph: Graph, node: Any, shapes: Shapes) -> bool:
     """Tell whether a movement node is of a form that can run in eight bits."""
     from tensorflow.core.framework import types_pb2
 
@@ -254,6 +254,10 @@ def _movable(graph: Graph, node: Any) -> bool:
         return False
     if node.op in SPLITS and node.name in graph.output_nodes:
         return False
+    if movement.carrier is Carrier.LEAKY:
+        shape = shapes.of(tensor_name(*graph.data_inputs(node)[0]))
+        known = shape is not None and len(shape) == 4 and shape[-1] is not None
+        return known and 0 <= node.attr["alpha"].f <= 1
     if movement.carrier is Carrier.POOL:
         window = list(node.attr["ksize"].list.i) + list(node.attr["strides"].list.i)
         plain = (

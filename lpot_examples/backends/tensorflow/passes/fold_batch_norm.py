@@ -20,7 +20,7 @@ from lpot_examples.backends.tensorflow.graphdef import Array, Graph, tensor_name
 
 ANCHORS = frozenset({"Conv2D", "DepthwiseConv2dNative", "MatMul"})
 
-_BATCH_NORMS = frozenset({"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"})
+BATCH_NORMS = frozenset({"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"})
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ def check(graph: Graph, node: Any) -> Match | str | None:
     chain: list[str] = []
     current = node
     while (reader := graph.only_reader(current.name)) is not None:
-        step = _affine(graph, reader, current.name, channels, rank=2 if node.op == "MatMul" else 4)
+        rank = 2 if node.op == "MatMul" else 4
+        step = affine_step(graph, reader, current.name, channels, rank=rank)
         if step is None:
             break
         with np.errstate(invalid="ignore", over="ignore"):
@@ -101,11 +102,22 @@ def broadcast(node: Any, weights: Array, per_channel: Array) -> Array:
     return per_channel
 
 
-def _affine(
+def affine_step(
     graph: Graph, node: Any, source: str, channels: int, *, rank: int
 ) -> tuple[Array, Array] | None:
-    """Return (scale, shift) of one step that reads ``source``, or None if it is another op."""
-    if node.op in _BATCH_NORMS:
+    """Return what one node does to ``source``, if that is scale · x + shift per channel.
+
+    Args:
+        graph: The graph.
+        node: The node.
+        source: The tensor that it reads.
+        channels: The last dimension of that tensor.
+        rank: Its rank.
+
+    Returns:
+        (scale, shift), float64 [channels] each, or None if it does something else.
+    """
+    if node.op in BATCH_NORMS:
         return _batch_norm(graph, node, source)
     if node.op not in ("Mul", "Add", "AddV2", "Sub", "BiasAdd", "RealDiv"):
         return None
