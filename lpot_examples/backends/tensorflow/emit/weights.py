@@ -34,7 +34,7 @@ class WeightCache:
         self._isa = isa
         self._quantized: dict[tuple[Any, ...], QuantizedWeights] = {}
         # The reference to the codes keeps their id from being used again, here and below.
-        self._errors: dict[int, tuple[Array, Array]] = {}
+        self._shifts: dict[tuple[Any, ...], tuple[Array, Array]] = {}
         self._nodes: dict[int, tuple[Array, str, Any]] = {}
 
     def bits(self, group: ComputeGroup, reads: Encoding, config: TuningConfig) -> int:
@@ -94,11 +94,9 @@ class WeightCache:
         halved = self._isa.u8s8_saturates and reads.dtype == "s8" and group.op in HALVING
         pairs = self._pair_limit(group, reads)
         key = (group.anchor, bits, pairs, config.weight_algorithm, per_channel, halved, stretched)
-        if factors is not None:
-            group = _with_factors(group, factors)
         if key not in self._quantized:
             self._quantized[key] = self._quantize(
-                group, bits, pairs, config, per_channel, halved, 0.0
+                _with_factors(group, factors), bits, pairs, config, per_channel, halved, 0.0
             )
         found = self._quantized[key]
         if group.bias is None:
@@ -109,7 +107,7 @@ class WeightCache:
         raised = (*key, floor.tobytes())
         if raised not in self._quantized:
             self._quantized[raised] = self._quantize(
-                group, bits, pairs, config, per_channel, halved, floor
+                _with_factors(group, factors), bits, pairs, config, per_channel, halved, floor
             )
         return self._quantized[raised]
 
@@ -158,27 +156,28 @@ class WeightCache:
         Returns:
             float64 [channels].
         """
-        error = self._error(group, weights, factors)
-        mean = mean if factors is None else mean / factors
-        if group.op == "DepthwiseConv2dNative":
-            return (error * mean[:, None]).ravel()
-        return mean @ error
+        stretched = factors.tobytes() if factors is not None else b""
+        key = (id(weights.codes), mean.tobytes(), stretched)
+        if key not in self._shifts:
+            error = self._error(group, weights, factors)
+            mean = mean if factors is None else mean / factors
+            depthwise = group.op == "DepthwiseConv2dNative"
+            shift = (error * mean[:, None]).ravel() if depthwise else mean @ error
+            self._shifts[key] = (weights.codes, shift)
+        return self._shifts[key][1]
 
     def _error(
         self, group: ComputeGroup, weights: QuantizedWeights, factors: Array | None
     ) -> Array:
         """Return Σ (W̃ − W)·share over the window, [input channels, outputs or multiplier]."""
-        key = id(weights.codes)
-        if key not in self._errors:
-            exact = group if factors is None else _with_factors(group, factors)
-            scales = weights.scales.astype(np.float64)
-            if group.op == "DepthwiseConv2dNative":
-                scales = scales.reshape(group.weights.shape[2:])
-            error = weights.codes * scales - exact.weights
-            if group.weights.ndim == 4:
-                error = np.tensordot(group.tap_shares, error, axes=2)
-            self._errors[key] = (weights.codes, error)
-        return self._errors[key][1]
+        exact = _with_factors(group, factors)
+        scales = weights.scales.astype(np.float64)
+        if group.op == "DepthwiseConv2dNative":
+            scales = scales.reshape(group.weights.shape[2:])
+        error = weights.codes * scales - exact.weights
+        if group.weights.ndim == 4:
+            error = np.tensordot(group.tap_shares, error, axes=2)
+        return np.asarray(error)
 
     def constant(self, graph: Graph, group: ComputeGroup, weights: QuantizedWeights) -> str:
         """Add the Const of quantized weights to a graph; equal weights share one node."""
@@ -214,8 +213,10 @@ def _one_input_channel(group: ComputeGroup) -> bool:
     return group.op == "Conv2D" and group.weights.shape[2] == 1
 
 
-def _with_factors(group: ComputeGroup, factors: Array) -> ComputeGroup:
-    """Multiply a group's weights by its input's channel factors."""
+def _with_factors(group: ComputeGroup, factors: Array | None) -> ComputeGroup:
+    """Multiply a group's weights by its input's channel factors, if it has any."""
+    if factors is None:
+        return group
     shape = [1] * group.weights.ndim
     shape[0 if group.op == "MatMul" else 2] = -1
     return replace(group, weights=group.weights * factors.reshape(shape))
