@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Turn an fp32 network into a certified int8 one: bash run_tuning.sh --topology=ssd_shapes
+# --engine=neural_compressor compares with Neural Compressor, which it adds to .venv.
 # Makes .venv at the first run; --no-venv uses the active environment. --help lists the options.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail

@@ -45,6 +45,10 @@ class EvaluationError(LpotError):
     """The evaluation function raised, or returned something that is not a finite score."""
 
 
+class EmitError(LpotError):
+    """A network cannot be made of one configuration; of another it may."""
+
+
 class OutputError(LpotError):
     """A result cannot be written."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lpot_examples.evaluation.result import EvaluationResult
@@ -31,6 +33,65 @@ class Listener:
 
     def warning(self, text: str) -> None:
         """Tell something that limits what the result is good for."""
+
+    def finished(self, report: Mapping[str, Any], model: Path, files: Sequence[Path]) -> None:
+        """Tell the end of a run.
+
+        Args:
+            report: The content of its report.
+            model: The tuned model's file.
+            files: The report's files, as JSON and as a page.
+        """
+
+    def ended(self) -> None:
+        """Tell that nothing more will come, of a run that finished or of one that did not."""
+
+
+class Listeners(Listener):
+    """Tells several listeners, in order."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._all = listeners
+
+    def stage(self, text: str) -> None:
+        """Tell all."""
+        for one in self._all:
+            one.stage(text)
+
+    def progress(self, text: str, done: int, total: int | None) -> None:
+        """Tell all."""
+        for one in self._all:
+            one.progress(text, done, total)
+
+    def baseline(self, result: EvaluationResult, *, again: bool) -> None:
+        """Tell all."""
+        for one in self._all:
+            one.baseline(result, again=again)
+
+    def trial(self, trial: Trial, *, again: bool) -> None:
+        """Tell all."""
+        for one in self._all:
+            one.trial(trial, again=again)
+
+    def note(self, text: str) -> None:
+        """Tell all."""
+        for one in self._all:
+            one.note(text)
+
+    def warning(self, text: str) -> None:
+        """Tell all."""
+        for one in self._all:
+            one.warning(text)
+
+    def finished(self, report: Mapping[str, Any], model: Path, files: Sequence[Path]) -> None:
+        """Tell all."""
+        for one in self._all:
+            one.finished(report, model, files)
+
+    def ended(self) -> None:
+        """Tell all."""
+        for one in self._all:
+            one.ended()
 
 
 class LoggingListener(Listener):
@@ -61,7 +122,7 @@ class LoggingListener(Listener):
 
     def trial(self, trial: Trial, *, again: bool) -> None:
         """Log a trial."""
-        score = f"{trial.score:.4f}" if trial.score is not None else f"failed: {trial.error}"
+        score = f"{trial.score:.4f}" if trial.score is not None else trial.failure()
         outcome = "meets the bar" if trial.met else "misses the bar"
         fp32 = len(trial.config.fp32)
         self._log.info("  trial %d: %s, %s, %d groups in fp32", trial.index, score, outcome, fp32)

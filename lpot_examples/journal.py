@@ -66,7 +66,7 @@ class Journal:
             self.set_aside = older if events and not finished else None
             events = []
         self.events = events
-        self.seconds_before = _seconds(events)
+        self.seconds_before = seconds_spent(events)
         self._file = self._open()
         self.write("resumed" if self.resumed else "started", identity=identity)
 
@@ -181,7 +181,7 @@ class Journal:
         return lock
 
 
-def _seconds(events: list[dict[str, Any]]) -> float:
+def seconds_spent(events: list[dict[str, Any]]) -> float:
     """Return the time that past sessions took: of each, the time of its last event."""
     total = last = 0.0
     for event in events:

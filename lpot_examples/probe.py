@@ -9,8 +9,12 @@ import numpy as np
 from lpot_examples.backends.base import Backend
 from lpot_examples.calibration.feed import Array
 from lpot_examples.calibration.statistics import Statistics
+from lpot_examples.errors import EmitError
 from lpot_examples.graph import TuningConfig
 from lpot_examples.journal import Journal
+
+# The error of a network that cannot be made, or whose outputs are not finite.
+WORST = 1e30
 
 # Calibration samples that the error is computed on.
 SAMPLES = 32
@@ -46,12 +50,15 @@ class OutputErrorProbe:
         self._reference: list[list[Array]] | None = None
 
     def __call__(self, config: TuningConfig) -> float:
-        """Return the error of a configuration."""
+        """Return the error of a configuration; `WORST` if no network can be made of it."""
         digest = config.digest()
         known = self._journal.find("probe", config=digest)
         if known is not None:
             return float(known["error"])
-        model = self._backend.emit(config, select(self._statistics, config))
+        try:
+            model = self._backend.emit(config, select(self._statistics, config))
+        except EmitError:  # as a failed trial, not recorded: worth another attempt another time
+            return WORST
         try:
             outputs = [self._backend.raw_outputs(model, batch) for batch in self._batches]
         finally:
@@ -95,7 +102,7 @@ def _normalized_error(reference: list[list[Array]], outputs: list[list[Array]]) 
         power = sum(float(np.sum(a.astype(np.float64) ** 2)) for a in wanted)
         errors.append(difference / max(power, 1e-30))
     value = float(np.mean(errors)) if errors else 0.0
-    return value if np.isfinite(value) else float("1e30")
+    return value if np.isfinite(value) else WORST
 
 
 def _is_distribution(array: Array) -> bool:

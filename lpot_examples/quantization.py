@@ -13,10 +13,16 @@ from lpot_examples.events import Listener, LoggingListener
 from lpot_examples.spec import Spec, load_spec
 
 if TYPE_CHECKING:
+    from lpot_examples.backends.neural_compressor.backend import NeuralCompressorBackend
+    from lpot_examples.backends.tensorflow.backend import TensorFlowBackend
     from lpot_examples.backends.tensorflow.model import TensorFlowModel
     from lpot_examples.journal import Journal
+    from lpot_examples.search import SearchSpace
     from lpot_examples.tuner import TuningResult
     from lpot_examples.workspace import Workspace
+
+ENGINES = ("lpot", "neural_compressor")
+"""What can make the int8 networks: this project, or Neural Compressor (an optional extra)."""
 
 # Bytes kept free beyond the models themselves: journal, statistics, report.
 _ROOM = 32_000_000
@@ -29,10 +35,12 @@ def tune(
     *,
     eval_func: Any = None,
     output: str | Path | None = None,
+    engine: str = "lpot",
     target_isa: str | None = None,
     data_identity: str = "",
     listener: Listener | None = None,
     benchmark_seconds: float = 8.0,
+    mlflow: bool = False,
 ) -> TuningResult:
     """Find the int8 form of a network that clears the spec's accuracy bar.
 
@@ -43,10 +51,12 @@ def tune(
         eval_func: ``eval_func(model)`` returns a float, ``(float, per-sample scores)`` or an
             `EvaluationResult`. Without one accuracy is not checked.
         output: File of the result; by default in the workspace.
+        engine: What makes the int8 networks, one of `ENGINES`.
         target_isa: A name in `host.INSTRUCTION_SETS` to emit for; this machine's by default.
         data_identity: Describes the data, so that a run on other data is not continued.
         listener: Told of everything; by default a logger.
         benchmark_seconds: Time for the final comparison of latencies; 0 leaves it out.
+        mlflow: Whether to record the run in MLflow, an optional extra.
 
     Returns:
         The result; ``result.met`` tells whether the bar was cleared.
@@ -54,16 +64,17 @@ def tune(
     Raises:
         LpotError: For everything that the user can mend.
     """
-    from lpot_examples.backends.tensorflow.backend import TensorFlowBackend
     from lpot_examples.backends.tensorflow.calibrate import SAMPLE
+    from lpot_examples.backends.tensorflow.constants import stored_weights
     from lpot_examples.evaluation.evaluator import Evaluator
     from lpot_examples.host import library_versions
     from lpot_examples.journal import Journal
-    from lpot_examples.search import build_space
+    from lpot_examples.trackers.choice import with_trackers
     from lpot_examples.tuner import Tuner
     from lpot_examples.workspace import open_workspace
 
     _check_supported(spec, eval_func)
+    version = _check_engine(engine, target_isa)
     target = Path(output) if output is not None else None
     _refuse_overwriting(model, target)
     listener = listener or LoggingListener()
@@ -75,15 +86,17 @@ def tune(
         evaluator = Evaluator(eval_func)
     isa = _instruction_set(target_isa)
     network = _open(model, spec)
-    backend = TensorFlowBackend(network, isa)
-    space = build_space(backend.op_graph, backend.op_types, spec)
+    backend, space = _prepare(engine, version, network, spec=spec, isa=isa)
     listener.note(_describe(backend, space))
+    for note in getattr(backend, "notes", ()):
+        listener.note(note)
     content = network.graph_def.SerializeToString(deterministic=True)
     identity = {
         "model": hashlib.sha256(content).hexdigest(),
         "spec": spec.fingerprint(),
         "data": data_identity,
         "isa": isa.name,
+        "engine": backend.engine,
         "eval_func": evaluator.fingerprint() if evaluator else None,
         "versions": {"lpot_examples": __version__, **library_versions()},
     }
@@ -93,7 +106,18 @@ def tune(
     journal = Journal(workspace.journal, identity)
     try:
         workspace.sweep()
+        _start(backend, workspace, dataloader)
         _tell_beginning(workspace, journal, listener)
+        source = _source(model, network, workspace.fp32)
+        listener = with_trackers(
+            listener,
+            spec,
+            mlflow=mlflow,
+            folder=workspace.folder,
+            groups=len(backend.op_graph.quantizable),
+            source=source,
+            weights=stored_weights,
+        )
         tuner = Tuner(
             backend=backend,
             space=space,
@@ -102,13 +126,15 @@ def tune(
             evaluator=evaluator,
             workspace=workspace,
             journal=journal,
-            source=_source(model, network, workspace.fp32),
-            calibration_key=hashlib.sha256(content + str((SAMPLE, 1)).encode()).hexdigest()[:16],
+            source=source,
+            calibration_key=_calibration_key(content, backend.engine, str((SAMPLE, 1))),
             listener=listener,
             benchmark_seconds=benchmark_seconds,
         )
         return tuner.run()
     finally:
+        listener.ended()
+        _stop(backend)
         workspace.sweep()
         journal.close()
 
@@ -123,6 +149,7 @@ class Quantization:
     Args:
         conf: Path of a yaml tuning spec, its content as a mapping, or a `Spec`; None for a spec
             of defaults.
+        engine: What makes the int8 networks, one of `ENGINES`.
 
     Attributes:
         model: The fp32 network; see `tune`.
@@ -132,7 +159,10 @@ class Quantization:
             the bar was cleared; ``result.report`` holds every figure.
     """
 
-    def __init__(self, conf: str | Path | Mapping[str, Any] | Spec | None = None) -> None:
+    def __init__(
+        self, conf: str | Path | Mapping[str, Any] | Spec | None = None, *, engine: str = "lpot"
+    ) -> None:
+        self.engine = engine
         self.spec = Spec.default() if conf is None else load_spec(conf)
         self.model: Any = None
         self.calib_dataloader: Iterable[Any] | None = None
@@ -196,7 +226,13 @@ class Quantization:
             raise LpotError(f"Quantization needs {missing}; give it to the call or set it before.")
         listener = listener or LoggingListener()
         self.result = tune(
-            self.spec, model, dataloader, eval_func=function, output=output, listener=listener
+            self.spec,
+            model,
+            dataloader,
+            eval_func=function,
+            output=output,
+            engine=self.engine,
+            listener=listener,
         )
         if self.result.met is False:
             listener.warning(
@@ -227,6 +263,73 @@ def _check_supported(spec: Spec, eval_func: Any) -> None:
             "evaluation",
             "accuracy",
         )
+
+
+def _check_engine(name: str, target_isa: str | None) -> str:
+    """Return the version of an engine that is not this project's own, else an empty string."""
+    from lpot_examples.errors import nearest
+
+    if name not in ENGINES:
+        raise LpotError(
+            f"--engine must be one of {', '.join(ENGINES)}; it is '{name}'.{nearest(name, ENGINES)}"
+        )
+    if name == "lpot":
+        return ""
+    from lpot_examples.backends.neural_compressor.requirement import check_requirements
+
+    if target_isa:
+        raise LpotError(
+            "--target_isa has no meaning with --engine=neural_compressor, which makes the same "
+            "network for every instruction set; leave it out, or use --engine=lpot."
+        )
+    return check_requirements()
+
+
+def _prepare(
+    engine: str, version: str, network: TensorFlowModel, *, spec: Spec, isa: Any
+) -> tuple[TensorFlowBackend | NeuralCompressorBackend, SearchSpace]:
+    """Return the backend of an engine, and what a search may choose with it."""
+    from lpot_examples.backends.neural_compressor.backend import NeuralCompressorBackend
+    from lpot_examples.backends.neural_compressor.recipe import (
+        ACTIVATION_ALGORITHMS,
+        WEIGHT_ALGORITHMS,
+    )
+    from lpot_examples.backends.tensorflow.backend import TensorFlowBackend
+    from lpot_examples.search import build_space
+    from lpot_examples.search.restrict import restrict
+
+    if engine == "lpot":
+        backend = TensorFlowBackend(network, isa)
+        return backend, build_space(backend.op_graph, backend.op_types, spec)
+    other = NeuralCompressorBackend(network, isa, version=version)
+    space = restrict(
+        build_space(other.op_graph, other.op_types, spec),
+        spec,
+        engine=engine,
+        activation_algorithms=ACTIVATION_ALGORITHMS,
+        weight_algorithms=WEIGHT_ALGORITHMS,
+    )
+    return other, space
+
+
+def _start(backend: Any, workspace: Workspace, dataloader: Iterable[Any]) -> None:
+    """Tell a backend that works in files where these may go."""
+    from lpot_examples.backends.neural_compressor.backend import NeuralCompressorBackend
+    from lpot_examples.workspace import temporary_path
+
+    if isinstance(backend, NeuralCompressorBackend):
+        backend.start(temporary_path(workspace.calibration / backend.engine), dataloader)
+
+
+def _stop(backend: Any) -> None:
+    from lpot_examples.backends.neural_compressor.backend import NeuralCompressorBackend
+
+    if isinstance(backend, NeuralCompressorBackend):
+        backend.close()
+
+
+def _calibration_key(content: bytes, engine: str, version: str) -> str:
+    return hashlib.sha256(content + f"{engine} {version}".encode()).hexdigest()[:16]
 
 
 def _instruction_set(name: str | None) -> Any:
@@ -296,4 +399,5 @@ def _describe(backend: Any, space: Any) -> str:
     groups = len(backend.op_graph.groups)
     able = len(backend.op_graph.quantizable)
     kept = f", {len(space.reasons)} kept in fp32 by the spec" if space.reasons else ""
-    return f"{groups} fusion groups, {able} of which can run in int8{kept}"
+    engine = "" if backend.engine == "lpot" else f"; the engine is {backend.engine}"
+    return f"{groups} fusion groups, {able} of which can run in int8{kept}{engine}"

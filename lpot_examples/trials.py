@@ -6,15 +6,17 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from lpot_examples.backends.base import Backend
 from lpot_examples.calibration.statistics import Statistics
-from lpot_examples.errors import EvaluationError, OutputError
+from lpot_examples.errors import EmitError, EvaluationError, OutputError
+from lpot_examples.evaluation.comparison import Comparison
 from lpot_examples.evaluation.criterion import Criterion
 from lpot_examples.evaluation.evaluator import Evaluator, Progress
+from lpot_examples.evaluation.racing import Race
 from lpot_examples.evaluation.result import EvaluationResult
 from lpot_examples.events import Listener
 from lpot_examples.graph import TuningConfig
@@ -36,6 +38,7 @@ class TrialRunner:
         workspace: Where candidates are written.
         journal: Where trials are recorded.
         listener: Told of progress and results.
+        comparison: The fp32 model's evaluation, sample by sample; None for its score alone.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class TrialRunner:
         workspace: Workspace,
         journal: Journal,
         listener: Listener,
+        comparison: Comparison | None = None,
     ) -> None:
         self._backend = backend
         self._statistics = statistics
@@ -58,8 +62,10 @@ class TrialRunner:
         self._workspace = workspace
         self._journal = journal
         self._listener = listener
+        self._comparison = comparison or Comparison(baseline, None, criterion)
         self.trials: list[Trial] = []
         self._hashes: dict[str, str] = {}  # configuration's digest to SHA-256 of its file
+        self._unmade: set[str] = set()  # digests of the configurations of which nothing was made
         self._before = {record["digest"] for record in journal.all("trial")}
 
     @property
@@ -68,27 +74,49 @@ class TrialRunner:
         done = {trial.config.digest() for trial in self.trials}
         return bool(self._before - done)
 
-    def run(self, config: TuningConfig) -> Trial:
+    def settle(self) -> None:
+        """Evaluate fully the best of the trials given up, if none met the bar and it may be best.
+
+        The most accurate model is what a search that found no other ends with.
+
+        Raises:
+            LpotError: As `run`.
+        """
+        best = self.best
+        stopped = [trial for trial in self.trials if trial.stopped_early]
+        if not stopped or (best is not None and best.met):
+            return
+        promising = min(stopped, key=lambda trial: trial.loss or 0.0)
+        if best is None or (best.loss or 0.0) > (promising.loss or 0.0):
+            self.run(promising.config, event="settled")
+
+    def run(self, config: TuningConfig, *, event: str = "trial") -> Trial:
         """Return the trial of a configuration; evaluated unless the journal has it.
+
+        Args:
+            config: What to evaluate.
+            event: The journal's name for it. A ``trial`` that turns out to be hopeless is given
+                up early; others are not.
 
         Raises:
             EvaluationError: If the evaluation fails as it did on the trial before.
             OutputError: If the candidate cannot be written.
         """
         digest = config.digest()
-        record = self._recorded(config)
+        record = self._recorded(config, event)
         if record is not None:
             trial = Trial.from_dict({**record["data"], "index": len(self.trials) + 1})
             self._hashes[digest] = record["sha256"]
         else:
-            trial = self._evaluate(config)
+            trial = self._evaluate(config, race=event == "trial")
             self._journal.write(
-                "trial", digest=digest, sha256=self._hashes[digest], data=trial.to_dict()
+                event, digest=digest, sha256=self._hashes[digest], data=trial.to_dict()
             )
         self.trials.append(trial)
         self._listener.trial(trial, again=record is not None)
         self._keep_best()
-        failed = [trial.error for trial in self.trials[-2:] if trial.error]
+        evaluated = [t for t in self.trials[-2:] if t.config.digest() not in self._unmade]
+        failed = [trial.error for trial in evaluated if trial.error]
         if len(failed) == 2 or (failed and len(self.trials) == 1):
             raise EvaluationError(f"trial {trial.index} could not be evaluated: {failed[-1]}")
         return trial
@@ -126,22 +154,31 @@ class TrialRunner:
         graph = self._backend.op_graph
         return sum(graph.group(name).macs or 1 for name in trial.config.fp32)
 
-    def _evaluate(self, config: TuningConfig) -> Trial:
+    def _evaluate(self, config: TuningConfig, *, race: bool) -> Trial:
         started = time.monotonic()
         number = len(self.trials) + 1
-        path = self._write(config)
+        try:
+            path = self._write(config)
+        except EmitError as failure:
+            self._unmade.add(config.digest())
+            self._hashes[config.digest()] = ""
+            return self._failed(config, str(failure), seconds=time.monotonic() - started)
         digest = self._hashes[config.digest()] = file_hash(path)
         if (same := self._same_file(digest)) is not None:
             return replace(same, index=number, config=config, seconds=0.0, evaluated=0.0)
         model = self._backend.load(path)
-        score: float | None = None
+        result: EvaluationResult | None = None
         error = ""
+        monitor = self._comparison.race(config.digest()) if race else None
         try:
-            score = self._evaluator(model, self._reporter(f"evaluating trial {number}")).score
+            result = self._evaluator(model, self._reporter(f"evaluating trial {number}"), monitor)
         except EvaluationError as failure:
             error = str(failure)
         finally:
             model.close()
+        if monitor is not None and monitor.stopped(result):
+            return self._stopped(config, monitor, seconds=time.monotonic() - started)
+        score = None if result is None else result.score
         loss = None if score is None else self._criterion.loss(self._baseline.score, score)
         return Trial(
             index=number,
@@ -152,6 +189,48 @@ class TrialRunner:
             met=score is not None and self._criterion.met(self._baseline.score, score),
             seconds=time.monotonic() - started,
             error=error,
+            interval=self._interval(result),
+        )
+
+    def _interval(self, result: EvaluationResult | None) -> dict[str, Any] | None:
+        """Return how sure a candidate's loss is, if it may be shipped: it can take a second."""
+        if result is None:
+            return None
+        best, (fp32, score) = self.best, (self._baseline.score, result.score)
+        loss = self._criterion.loss(fp32, score)
+        shippable = best is None or best.loss is None or loss < best.loss
+        if not shippable and not self._criterion.met(fp32, score):
+            return None
+        return self._comparison.judge(result)
+
+    def _stopped(self, config: TuningConfig, race: Race, *, seconds: float) -> Trial:
+        """Return the trial of a configuration whose evaluation was given up as hopeless."""
+        assert race.stop is not None
+        stop = race.stop
+        return Trial(
+            index=len(self.trials) + 1,
+            config=config,
+            score=None,
+            loss=max(stop.loss, stop.bound),
+            allowance=stop.allowance,
+            met=False,
+            seconds=seconds,
+            evaluated=stop.samples / stop.of,
+            stopped_early=asdict(stop),
+        )
+
+    def _failed(self, config: TuningConfig, error: str, *, seconds: float) -> Trial:
+        """Return the trial of a configuration of which no network could be made."""
+        return Trial(
+            index=len(self.trials) + 1,
+            config=config,
+            score=None,
+            loss=None,
+            allowance=self._criterion.allowance(self._baseline.score),
+            met=False,
+            seconds=seconds,
+            evaluated=0.0,
+            error=error,
         )
 
     def _same_file(self, sha256: str) -> Trial | None:
@@ -161,9 +240,9 @@ class TrialRunner:
                 return trial
         return None
 
-    def _recorded(self, config: TuningConfig) -> dict[str, Any] | None:
+    def _recorded(self, config: TuningConfig, event: str) -> dict[str, Any] | None:
         """Return the journal's record of a trial; one that failed is worth another attempt."""
-        record = self._journal.find("trial", digest=config.digest())
+        record = self._journal.find(event, digest=config.digest())
         return None if record is None or record["data"]["error"] else record
 
     def _write(self, config: TuningConfig) -> Path:

@@ -9,24 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from lpot_examples.backends.base import Backend, Model, OpDecision
+from lpot_examples.baseline import Baseline, evaluate_baseline
 from lpot_examples.calibration.cache import DataHash, StatisticsCache
 from lpot_examples.calibration.feed import Array, batches, samples
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import LpotError
 from lpot_examples.evaluation.criterion import Criterion
 from lpot_examples.evaluation.evaluator import Evaluator
-from lpot_examples.evaluation.result import EvaluationResult
 from lpot_examples.events import Listener
 from lpot_examples.graph import TuningConfig
 from lpot_examples.journal import Journal
 from lpot_examples.probe import SAMPLES, OutputErrorProbe, select
-from lpot_examples.report.build import Latency, Outcome, build_report, measure, write_report
-from lpot_examples.report.publish import publish, remove_pair
+from lpot_examples.report.build import Latency, Outcome, build_report, measure
+from lpot_examples.report.partial import describe_run
+from lpot_examples.report.publish import publish, remove_pair, write_reports
 from lpot_examples.search import SearchSpace, Trial
 from lpot_examples.search.strategies import DEFAULT, STRATEGIES, Strategy, StrategyContext
 from lpot_examples.spec import Spec
 from lpot_examples.trials import TrialRunner, file_hash
-from lpot_examples.workspace import Workspace, report_path, temporary_path
+from lpot_examples.workspace import Workspace, page_path, report_path, temporary_path
 
 # Fewer samples than this beyond the calibration data say too little; seen ones are used then.
 _FEWEST_UNSEEN = 8
@@ -104,7 +105,7 @@ class Tuner:
         self._started = time.monotonic()
         self._samples: list[dict[str, Array]] = []
         self._statistics: dict[int, Statistics] = {}
-        self._reference: EvaluationResult | None = None
+        self._baseline: Baseline | None = None
         self._runner: TrialRunner | None = None
         self._published: Path | None = None
         self._exhausted = False  # the budget ended before the search did, and the bar is missed
@@ -128,27 +129,55 @@ class Tuner:
             raise
 
     def _run(self) -> TuningResult:
-        baseline = self._reference = self._baseline() if self._evaluator else None
+        describe_run(
+            self._journal,
+            spec=self._spec,
+            criterion=self._criterion,
+            graph=self._backend.op_graph,
+            source=self._source,
+            strategy=_runnable(self._spec),
+            engine=self._backend.engine,
+        )
+        if self._evaluator is not None:
+            self._baseline = evaluate_baseline(
+                self._backend,
+                self._evaluator,
+                self._criterion,
+                journal=self._journal,
+                listener=self._listener,
+            )
         self._statistics = self._calibrate()
         strategy = self._strategy()
-        if baseline is None or self._evaluator is None:
+        if self._baseline is None or self._evaluator is None:
             return self._unchecked(strategy.ask())
         self._runner = runner = TrialRunner(
             backend=self._backend,
             statistics=self._statistics,
             evaluator=self._evaluator,
             criterion=self._criterion,
-            baseline=baseline,
+            baseline=self._baseline.result,
             workspace=self._workspace,
             journal=self._journal,
             listener=self._listener,
+            comparison=self._baseline.comparison,
         )
         self._listener.stage("Searching")
         while not self._out_of_budget(runner) and (config := strategy.ask()) is not None:
             strategy.tell(runner.run(config))
+        runner.settle()
         best = runner.best
         if best is None:
-            raise LpotError("no trial could be evaluated.")
+            failed = runner.trials[-1].error if runner.trials else "none was made."
+            raise LpotError(f"no trial could be evaluated: {failed}")
+        if not self._exhausted:
+            self._baseline = self._baseline.confirmed(
+                lambda: self._backend.load(runner.file(best)),
+                best,
+                self._evaluator,
+                trials=len(runner.trials),
+                journal=self._journal,
+                listener=self._listener,
+            )
         return self._conclude(best.config, best)
 
     def _strategy(self) -> Strategy:
@@ -178,31 +207,6 @@ class Tuner:
     def _elapsed(self) -> float:
         """Return the seconds spent on this run, those of earlier sessions included."""
         return time.monotonic() - self._started + self._journal.seconds_before
-
-    def _baseline(self) -> EvaluationResult:
-        """Evaluate the network as given."""
-        assert self._evaluator is not None
-        self._listener.stage("Evaluating the fp32 model")
-        known = self._journal.find("baseline")
-        if known is not None:
-            result = EvaluationResult(
-                score=known["score"], metric=known["metric"], samples=known["samples"]
-            )
-        else:
-            result = self._evaluator(
-                self._backend.baseline(),
-                lambda done, total: self._listener.progress("evaluating fp32", done, total),
-            )
-            self._journal.write(
-                "baseline", score=result.score, metric=result.metric, samples=result.samples
-            )
-        self._listener.baseline(result, again=known is not None)
-        if result.score == 0 and self._criterion.higher_is_better:
-            self._listener.warning(
-                "the fp32 model scores 0, so any model is as good as it; check that the "
-                "preprocessing and the labels of the evaluation fit the model."
-            )
-        return result
 
     def _calibrate(self) -> dict[int, Statistics]:
         """Collect statistics, or find them in the cache; keep a few samples for the probe."""
@@ -273,7 +277,8 @@ class Tuner:
         self._mind_others(path)
         outcome = replace(outcome, latency=self._measure(path))
         report = build_report(outcome)
-        write_report(report, report_path(path))
+        write_reports(report, path)
+        self._listener.finished(report, path, (report_path(path), page_path(path)))
         met = None if best is None else best.met
         event = "exhausted" if self._exhausted else "finished"
         self._journal.write(event, model=str(path), sha256=file_hash(path), met=met)
@@ -294,7 +299,8 @@ class Tuner:
         outcome = Outcome(
             spec=self._spec,
             criterion=self._criterion,
-            baseline=self._reference,
+            baseline=self._baseline.result if self._baseline else None,
+            repeatability=self._baseline.repeatability if self._baseline else None,
             best=best,
             trials=self._runner.trials if self._runner is not None else [],
             seconds=self._elapsed(),
@@ -305,6 +311,7 @@ class Tuner:
             model=target,
             calibration_samples=select(self._statistics, config).samples,
             strategy=_runnable(self._spec),
+            engine=self._backend.engine,
             sessions=self._journal.sessions,
             complete=complete,
         )

@@ -70,7 +70,8 @@ class Workspace:
         project's making, and files of processes that still run, are left alone.
         """
         outputs = (self.output, self.uncertified)
-        known = (*outputs, *map(report_path, outputs), self.fp32, self.scratch)
+        described = (*map(report_path, outputs), *map(page_path, outputs))
+        known = (*outputs, *described, self.fp32, self.scratch)
         own = {path.name for path in known}
         for folder in dict.fromkeys((self.folder, self.output.parent)):
             _remove_leftovers(folder, own)
@@ -108,6 +109,11 @@ def report_path(model: Path) -> Path:
     return model.with_name(f"{model.stem}.report.json")
 
 
+def page_path(model: Path) -> Path:
+    """Return where the report of a model file is as a page to look at."""
+    return model.with_name(f"{model.stem}.report.html")
+
+
 def open_workspace(
     spec: Spec, identity: dict[str, Any], *, output: Path | None, suffix: str, room: int
 ) -> Workspace:
@@ -126,7 +132,7 @@ def open_workspace(
         SpecError: If ``tuning.workspace.resume`` does not exist.
     """
     folder = _folder(spec, identity)
-    target = output or folder / f"{_plain(spec.model.name)}-int8{suffix}"
+    target = output or folder / f"{default_name(spec.model.name)}-int8{suffix}"
     for place in dict.fromkeys((folder, target.parent)):
         _prepare(place, room)
     workspace = Workspace(folder, target)
@@ -172,7 +178,7 @@ def _remove_leftovers(folder: Path, names: Collection[str] | None = None) -> Non
             path.unlink()
 
 
-def _plain(name: str) -> str:
+def default_name(name: str) -> str:
     """Return a model's name as part of a file name: no separators, not hidden, not long."""
     return re.sub(r"[^\w.+ -]+", "-", name).strip(". -")[:100] or "model"
 
@@ -192,7 +198,7 @@ def _folder(spec: Spec, identity: dict[str, Any]) -> Path:
     if wanted.path is not None:
         return Path(wanted.path)
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
-    return DEFAULT_ROOT / f"{_plain(spec.model.name)}-{digest}"
+    return DEFAULT_ROOT / f"{default_name(spec.model.name)}-{digest}"
 
 
 def _prepare(folder: Path, room: int) -> None:

@@ -14,7 +14,11 @@ from pathlib import Path
 
 # Requirements whose module has another name. Modules are looked for, not distributions, because
 # tensorflow-cpu, for example, provides tensorflow as well.
-MODULES = {"pillow": "PIL", "scikit-learn": "sklearn"}
+MODULES = {
+    "neural-compressor-tf": "neural_compressor",
+    "pillow": "PIL",
+    "scikit-learn": "sklearn",
+}
 
 
 def stamp(files: list[Path]) -> str:

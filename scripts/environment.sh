@@ -3,6 +3,7 @@
 #
 #     use_environment runtime|dev "$@"
 #
+# (--engine=neural_compressor among the arguments turns runtime into runtime and that engine),
 # `python` is an interpreter with everything that is needed, `arguments` holds the user's arguments
 # without those that are meant for this file (--no-venv), `root` is the clone, and Python finds the
 # package from any directory. When .venv is complete nothing is asked of pip.
@@ -24,6 +25,11 @@ use_environment() {
         case $1 in
             --) arguments+=("$@"); break ;;
             --no-venv) own=no ;;
+            --engine=neural_compressor) level=$(_with_engine "$level"); arguments+=("$1") ;;
+            --engine)
+                [ "${2:-}" != neural_compressor ] || level=$(_with_engine "$level")
+                arguments+=("$1")
+                ;;
             *) arguments+=("$1") ;;
         esac
         shift
@@ -37,9 +43,14 @@ use_environment() {
     export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 }
 
+_with_engine() { [ "$1" = dev ] && printf dev || printf neural_compressor; }
+
 _set_requirements() {
     requirements=("$root/requirements.txt")
-    [ "$1" = runtime ] || requirements+=("$root/requirements-dev.txt")
+    case $1 in
+        dev) requirements+=("$root/requirements-dev.txt") ;;
+        neural_compressor) requirements+=("$root/requirements-neural-compressor.txt") ;;
+    esac
 }
 
 say() { printf '%s\n' "$*" >&2; }
@@ -163,9 +174,18 @@ _install() {
         ! _wanted_version; then
         _make_venv "$2"
     fi
+    # What is complete stays so: the requirements of all levels agree (tests/test_packaging.py).
+    local level kept=() what="TensorFlow and friends into .venv (once; about 700 MB download)"
+    for level in runtime dev neural_compressor; do
+        if [ "$level" != "$1" ] && _complete "$level"; then kept+=("$level"); fi
+    done
+    case "$1 ${kept[*]-}" in
+        "neural_compressor runtime"*) what="Neural Compressor into .venv (once; a few MB)" ;;
+    esac
+    _set_requirements "$1"
     rm -f "$venv"/.complete-*
     : >"$venv/.installing"
-    say "Installing TensorFlow and friends into .venv (once; about 700 MB download)…"
+    say "Installing $what…"
     local file options=()
     for file in "${requirements[@]}"; do options+=(-r "$file"); done
     # -I: packages on a user's PYTHONPATH must not count as installed.
@@ -175,6 +195,7 @@ _install() {
     _write_stamp "$1"
     # What the tests need includes what the commands need.
     [ "$1" = runtime ] || _write_stamp runtime
+    for level in ${kept[@]+"${kept[@]}"}; do _write_stamp "$level"; done
     rm -f "$venv/.installing"
     trap - INT TERM
 }

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ENGINE = "requirements-neural-compressor.txt"
 MODULES = {"pillow": "PIL", "scikit-learn": "sklearn", "ruamel-yaml": "ruamel"}
 
 # Imported directly, and an integral part of a direct requirement.
@@ -38,6 +39,7 @@ def pins(name):
     [
         ("requirements.txt", PROJECT["dependencies"]),
         ("requirements-dev.txt", PROJECT["optional-dependencies"]["dev"]),
+        (ENGINE, PROJECT["optional-dependencies"]["neural_compressor"]),
     ],
 )
 def test_pins_lie_within_the_ranges(file, declared):
@@ -49,7 +51,7 @@ def test_pins_lie_within_the_ranges(file, declared):
 
 
 def test_every_requirement_says_why():
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", ENGINE):
         for line in (ROOT / name).read_text().splitlines():
             if line and not line.startswith("#"):
                 assert re.search(r"==\S+ +# \w", line), line
@@ -69,9 +71,18 @@ def test_requirements_are_what_is_imported():
                 roots = {name.partition(".")[0] for name in names}
                 imported |= roots - siblings - sys.stdlib_module_names - {"lpot_examples"}
     _, direct = pins("requirements.txt")
-    provided = {MODULES.get(name, name) for name in direct}
+    provided = {MODULES.get(name, name) for name in direct} | {"neural_compressor"}
     assert imported - set(PARTS) == provided
     assert set(PARTS.values()) <= set(direct)
+
+
+def test_environments_agree():
+    """One .venv serves every level, so a package has one version in all files."""
+    runtime, _ = pins("requirements.txt")
+    for name in ("requirements-dev.txt", ENGINE):
+        others, _ = pins(name)
+        both = runtime.keys() & others.keys()
+        assert {key: runtime[key] for key in both} == {key: others[key] for key in both}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

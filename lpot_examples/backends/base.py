@@ -53,6 +53,10 @@ class Backend(Protocol):
     """One fp32 network in a framework, and the means to make int8 networks of it."""
 
     @property
+    def engine(self) -> str:
+        """What makes the int8 networks; with its version, if it is not of this project."""
+
+    @property
     def op_graph(self) -> OpGraph:
         """The network, neutrally described."""
 
@@ -81,7 +85,11 @@ class Backend(Protocol):
         """Collect statistics in one pass, with a snapshot after each number of samples."""
 
     def emit(self, config: TuningConfig, statistics: Statistics) -> Model:
-        """Return a new network that follows a configuration."""
+        """Return a new network that follows a configuration.
+
+        Raises:
+            EmitError: If it cannot be made of this configuration, though perhaps of another.
+        """
 
     def load(self, path: Path) -> Model:
         """Read a network of this framework with the inputs and outputs of this one."""

@@ -13,6 +13,9 @@ Array = NDArray[Any]
 
 BINS = 4096
 
+# Below this limit the scale of a histogram does not fit float32.
+_FLOAT32 = 2.0**-100
+
 
 @dataclass
 class Histogram:
@@ -53,11 +56,11 @@ class Histogram:
         if self.limit == 0:
             self.counts[BINS // 2] += sample.size
             return
-        # In float32 the greatest magnitudes would overflow, and values near 0 change sides.
-        exact = sample.astype(np.float64)
-        index = ((exact + self.limit) * (BINS / (2 * self.limit))).astype(np.int64)
-        np.clip(index, 0, BINS - 1, out=index)
-        self.counts += np.bincount(index, minlength=BINS)
+        # A limit is a power of two, so that scaling is exact; then rounding down is, too.
+        exact = sample if self.limit >= _FLOAT32 else sample.astype(np.float64)
+        index = np.floor(exact * exact.dtype.type(BINS / 2 / self.limit))
+        np.clip(index, -(BINS // 2), BINS // 2 - 1, out=index)
+        self.counts += np.bincount(index.astype(np.intp) + BINS // 2, minlength=BINS)
 
     def merge(self, other: Histogram) -> None:
         """Add the counts of another histogram."""

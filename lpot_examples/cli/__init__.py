@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from lpot_examples.cli import benchmark, tune
+from lpot_examples.cli import benchmark, report, tune
 from lpot_examples.errors import LpotError
 
 _STOPPED = 130
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 tune.register(app)
 benchmark.register(app)
+report.register(app)
 
 
 @app.callback()

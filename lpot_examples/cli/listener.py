@@ -61,7 +61,7 @@ class ConsoleListener(Listener):
         algorithm = f"{trial.config.activation_algorithm}/{trial.config.weight_algorithm}"
         text = f"trial {trial.index}: {len(trial.config.fp32)} groups in fp32, {algorithm}: "
         if trial.score is None:
-            self._line(f"{text}failed: {trial.error}", style="red")
+            self._line(f"{text}{trial.failure()}", style="yellow" if trial.stopped_early else "red")
             return
         outcome = "meets the bar" if trial.met else "misses the bar"
         origin = ", from the journal" if again else ""

@@ -28,6 +28,8 @@ _EXAMPLES = """Examples:
   --dataset_location=coco/ --output_model=fastestdet-int8.pb
 
   run_tuning.sh --topology=digits --config=my.yaml --target_isa=avx2
+
+  run_tuning.sh --topology=ssd_shapes --engine=neural_compressor
 """
 
 
@@ -78,6 +80,13 @@ def tune_command(
             min=1, metavar="N", help="Evaluate the first N samples only, for a quick look."
         ),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What makes the int8 networks: lpot, or neural_compressor to compare with.",
+        ),
+    ] = "lpot",
     target_isa: Annotated[
         str,
         typer.Option(
@@ -108,6 +117,12 @@ def tune_command(
             help="Time for the comparison with fp32; 0 skips it.",
         ),
     ] = 8.0,
+    mlflow: Annotated[
+        bool,
+        typer.Option(
+            "--mlflow", help="Record the run in MLflow (extra: pip install lpot-examples[mlflow])."
+        ),
+    ] = False,
 ) -> None:
     """Find the fastest int8/fp32 form of a model that verifiably clears an accuracy bar."""
     from lpot_examples.cli.listener import ConsoleListener
@@ -144,10 +159,12 @@ def tune_command(
             folder.q_dataloader(dataset_location),
             eval_func=folder.eval_func(dataset_location, batch_size, limit),
             output=output_model,
+            engine=engine,
             target_isa=target_isa or None,
             data_identity=_data_identity(folder, dataset_location, limit),
             listener=listener,
             benchmark_seconds=benchmark_seconds,
+            mlflow=mlflow,
         )
     finally:
         listener.close()

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lpot_examples.cli.console import results
+from lpot_examples.workspace import page_path
 
 if TYPE_CHECKING:
     from lpot_examples.tuner import TuningResult
@@ -80,12 +81,17 @@ def _trials(report: dict[str, Any]) -> Any:
     for trial in report["search"]["history"]:
         config = trial["config"]
         failed = trial["score"] is None
+        stopped = trial.get("stopped_early")
         table.add_row(
             str(trial["index"]),
             str(len(config["fp32"])),
             f"{config['activation_algorithm']}/{config['weight_algorithm']}",
-            "failed" if failed else f"{trial['score']:.4f}",
-            "-" if failed else f"{trial['loss']:+.4f} / {trial['allowance']:.4f}",
+            "stopped" if stopped else "failed" if failed else f"{trial['score']:.4f}",
+            f">{stopped['bound']:+.4f} / {trial['allowance']:.4f}"
+            if stopped
+            else "-"
+            if failed
+            else f"{trial['loss']:+.4f} / {trial['allowance']:.4f}",
             "met" if trial["met"] else "missed",
             f"{trial['seconds']:.1f}",
         )
@@ -105,6 +111,8 @@ def _print_details(report: dict[str, Any], result: TuningResult) -> None:
         f"{_count(search['full_evaluations'], 'full evaluation')}, "
         f"{search['seconds']:.1f} s; groups: {groups['int8']} int8, {groups['fp32']} fp32"
     )
+    if report["accuracy"].get("certainty"):
+        say(f"accuracy: {report['accuracy']['certainty']}.")
     onednn = "on" if host["onednn"] else "off"
     say(f"host: {host['cpu']}, {host['isa']}, {host['threads']} threads, oneDNN {onednn}")
     elsewhere = report["exact_on"]
@@ -112,7 +120,7 @@ def _print_details(report: dict[str, Any], result: TuningResult) -> None:
     if unsafe:
         say(
             f"note: 8-bit weights may saturate on CPUs of {', '.join(unsafe)}; for these, tune "
-            "with --target_isa=avx2."
+            f"with {'' if report['engine'] == 'lpot' else '--engine=lpot '}--target_isa=avx2."
         )
     noise = report["latency_ms"].get("noise")
     if noise is not None and not noise["quiet"]:
@@ -124,3 +132,4 @@ def _print_details(report: dict[str, Any], result: TuningResult) -> None:
         )
     say(f"model:  {result.path}")
     say(f"report: {result.report_path}")
+    say(f"page:   {page_path(result.path)}")

@@ -45,3 +45,11 @@ class ArrayBatches:
         for start in range(0, len(self.inputs), self.batch_size):
             rows = slice(start, start + self.batch_size)
             yield self.inputs[rows], self.labels[rows]
+
+    def ordered(
+        self, order: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+        """Yield batches of the samples with these indices, in this order."""
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            yield self.inputs[rows], self.labels[rows]

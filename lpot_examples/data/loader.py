@@ -78,14 +78,18 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches from the first."""
-        starts = deque(range(0, len(self.samples), self.batch_size))
-        pending: deque[tuple[range, list[Callable[[], NDArray[np.uint8]]]]] = deque()
+        return self.ordered(range(len(self.samples)))
+
+    def ordered(self, order: Sequence[int] | NDArray[np.int64]) -> Iterator[Batch]:
+        """Yield batches of the samples with these indices, in this order."""
+        starts = deque(range(0, len(order), self.batch_size))
+        pending: deque[tuple[list[int], list[Callable[[], NDArray[np.uint8]]]]] = deque()
         with ThreadPoolExecutor(_THREADS) as pool:
             try:
                 while starts or pending:
                     while starts and len(pending) < _AHEAD:
                         start = starts.popleft()
-                        rows = range(start, min(start + self.batch_size, len(self.samples)))
+                        rows = [int(row) for row in order[start : start + self.batch_size]]
                         pending.append((rows, [self._begin(pool, row) for row in rows]))
                     rows, images = pending.popleft()
                     yield self._batch(rows, [image() for image in images])
@@ -102,7 +106,7 @@ class BatchLoader:
         )
         return decoding.result
 
-    def _batch(self, rows: range, images: list[NDArray[np.uint8]]) -> Batch:
+    def _batch(self, rows: Sequence[int], images: list[NDArray[np.uint8]]) -> Batch:
         for row, image in zip(rows, images, strict=True):
             if row < self._cacheable:
                 self._cache.setdefault(row, image)

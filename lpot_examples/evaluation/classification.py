@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lpot_examples.errors import EvaluationError
 from lpot_examples.evaluation.metrics.topk import topk
+from lpot_examples.evaluation.racing import Monitor
 from lpot_examples.evaluation.result import EvaluationResult
 
 Progress = Callable[[int, int], None]
@@ -20,6 +21,8 @@ class TopKEvaluation:
 
     Args:
         batches: Yields ``(inputs, labels)``, labels integer [n]; iterated once per evaluation.
+            A method ``ordered(indices)``, if it has one, yields the samples in that order; without
+            it no evaluation is stopped early.
         samples: How many samples ``batches`` holds.
         classes: How many scores the model gives per sample.
         label_shift: Added to each label to find its score; 1 for networks whose class 0 is
@@ -46,37 +49,57 @@ class TopKEvaluation:
         self._ks = ks
 
     def __call__(
-        self, model: Callable[[Any], Any], *, progress: Progress | None = None
+        self,
+        model: Callable[[Any], Any],
+        *,
+        progress: Progress | None = None,
+        monitor: Monitor | None = None,
     ) -> EvaluationResult:
-        """Score ``model`` on all samples.
+        """Score ``model`` on all samples, or until the monitor says to stop.
 
         Args:
             model: Maps a batch to scores [n, classes]; axes of length 1 do not matter.
             progress: Called after each batch with the samples done and their total.
+            monitor: Sets the order of the samples, is told each batch's and may end the evaluation.
 
         Returns:
-            The share for the first k, with per-sample 0/1, in the order of the batches.
+            The share for the first k, with per-sample 0/1 in the order of the dataset. After a
+            stop it is of the samples seen, and ``samples`` is their number.
 
         Raises:
             EvaluationError: If the model's output has another shape, or there are no samples.
         """
         correct: list[NDArray[np.float64]] = []
+        order, batches = self._pass(monitor)
         done = 0
-        for inputs, labels in self._batches:
+        for inputs, labels in batches:
             scores = class_scores(model(inputs), len(labels), self._classes)
             shifted = labels + self._shift
             correct.append(np.stack([topk(scores, shifted, k) for k in self._ks]))
             done += len(labels)
             if progress is not None:
                 progress(done, self.samples)
+            rows = order[done - len(labels) : done]
+            if monitor is not None and len(order) and monitor(correct[-1][0], rows):
+                break
         if not done:
             raise EvaluationError("The evaluation needs at least one sample; the data hold none.")
         table = np.concatenate(correct, axis=1)
+        if len(order):
+            table = table[:, np.argsort(order[:done])]
         means = {f"top-{k}": float(row.mean()) for k, row in zip(self._ks, table, strict=True)}
         name = f"top-{self._ks[0]}"
         return EvaluationResult(
             score=means[name], metric=name, samples=done, per_sample=table[0], details=means
         )
+
+    def _pass(self, monitor: Monitor | None) -> tuple[NDArray[np.int64], Iterator[Any]]:
+        """Return the order of one pass, empty for that of the dataset, and its batches."""
+        ordered = getattr(self._batches, "ordered", None)
+        if monitor is None or ordered is None:
+            return np.empty(0, dtype=np.int64), iter(self._batches)
+        order = monitor.order(self.samples)
+        return order, ordered(order)
 
 
 def class_scores(output: object, samples: int, classes: int) -> NDArray[Any]:

@@ -68,6 +68,8 @@ class DetectionEvaluation:
     ) -> EvaluationResult:
         """Score ``model`` on all images; mAP, with the other COCO scores in the details.
 
+        The result can be resampled by images, in ascending order of their ids.
+
         Args:
             model: Maps a batch to what ``decode`` takes.
             progress: Called after each batch with the images done and their total.
@@ -75,9 +77,14 @@ class DetectionEvaluation:
         Raises:
             EvaluationError: If the model's output does not fit, or nothing is annotated.
         """
-        scores = self.evaluate(model, progress=progress).scores
+        evaluation = self.evaluate(model, progress=progress)
+        scores = evaluation.scores
         return EvaluationResult(
-            score=scores["mAP"], metric="mAP", samples=self.samples, details=scores
+            score=scores["mAP"],
+            metric="mAP",
+            samples=self.samples,
+            details=scores,
+            resample=evaluation.resample,
         )
 
     def evaluate(

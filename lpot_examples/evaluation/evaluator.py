@@ -8,8 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lpot_examples.calibration.feed import describe
 from lpot_examples.errors import EvaluationError, LpotError
+from lpot_examples.evaluation.racing import Monitor
 from lpot_examples.evaluation.result import EvaluationResult, as_result
 
 Progress = Callable[[int, int], None]
@@ -20,8 +24,9 @@ class Evaluator:
 
     Args:
         function: ``eval_func(model)``. If it accepts ``progress``, it is called with a function of
-            (samples done, samples in all). An attribute ``samples``, where there is one, is the
-            size of the validation set.
+            (samples done, samples in all); if it accepts ``monitor``, with a `racing.Monitor`, so
+            that hopeless models are not evaluated to the end. An attribute ``samples``, where
+            there is one, is the size of the validation set.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -31,20 +36,38 @@ class Evaluator:
                 f"{type(function).__name__}."
             )
         self._function = function
-        self._reports = _accepts_progress(function)
+        self._accepted = _keywords(function)
 
     @property
     def samples(self) -> int:
         """Size of the validation set, 0 if unknown."""
         return int(getattr(self._function, "samples", 0) or 0)
 
-    def __call__(self, model: Any, progress: Progress | None = None) -> EvaluationResult:
+    @property
+    def monitored(self) -> bool:
+        """Whether evaluations report sample by sample and can be stopped."""
+        return "monitor" in self._accepted
+
+    def __call__(
+        self, model: Any, progress: Progress | None = None, monitor: Monitor | None = None
+    ) -> EvaluationResult:
         """Score a model.
+
+        Args:
+            model: The model.
+            progress: Told (samples done, samples in all), if the function reports that.
+            monitor: May stop the evaluation, if the function supports it; what is returned then is
+                no score of the whole validation set.
 
         Raises:
             EvaluationError: If the function raises or returns no finite score.
         """
-        arguments = {"progress": progress} if self._reports and progress is not None else {}
+        offered = {"progress": progress, "monitor": monitor}
+        arguments = {
+            name: value
+            for name, value in offered.items()
+            if value is not None and name in self._accepted
+        }
         try:
             returned = self._function(model, **arguments)
         except LpotError:
@@ -74,6 +97,7 @@ def _checked(returned: object) -> EvaluationResult:
             score=float(result.score),
             metric=str(result.metric),
             samples=int(result.samples),
+            per_sample=_numbers(result.per_sample),
         )
     except (TypeError, ValueError) as error:
         raise EvaluationError(
@@ -82,8 +106,13 @@ def _checked(returned: object) -> EvaluationResult:
         ) from error
 
 
-def _accepts_progress(function: Callable[..., Any]) -> bool:
+def _numbers(per_sample: Any) -> NDArray[np.float64] | None:
+    return None if per_sample is None else np.asarray(per_sample, dtype=np.float64).ravel()
+
+
+def _keywords(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of a function's parameters; none where they cannot be known."""
     try:
-        return "progress" in inspect.signature(function).parameters
+        return frozenset(inspect.signature(function).parameters)
     except (TypeError, ValueError):
-        return False
+        return frozenset()

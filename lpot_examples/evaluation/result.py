@@ -24,6 +24,9 @@ class EvaluationResult:
         per_sample: float64 [samples], one contribution per sample, whose mean is the score for
             decomposable metrics; None when the evaluation did not say.
         details: Further named scores, such as ``AP50``.
+        resample: ``resample(indices) -> score``, the metric of a selection of the evaluated
+            samples (int64 [any] indices; a sample drawn twice counts as two), for metrics that
+            are no mean of per-sample scores; None otherwise. See `evaluation.bootstrap`.
     """
 
     score: float
@@ -31,6 +34,7 @@ class EvaluationResult:
     samples: int = 0
     per_sample: NDArray[np.float64] | None = None
     details: dict[str, float] = field(default_factory=dict)
+    resample: Callable[[NDArray[np.int64]], float] | None = field(default=None, repr=False)
 
     def __float__(self) -> float:
         return self.score

@@ -17,9 +17,11 @@ from lpot_examples.benchmark.result import BenchmarkReport
 from lpot_examples.calibration.feed import Array, samples
 from lpot_examples.errors import OutputError
 from lpot_examples.evaluation.criterion import Criterion
+from lpot_examples.evaluation.repeat import Repeatability
 from lpot_examples.evaluation.result import EvaluationResult
 from lpot_examples.graph import TuningConfig
 from lpot_examples.host import INSTRUCTION_SETS, host_info, library_versions
+from lpot_examples.report.run import run_facts
 from lpot_examples.search import Trial
 from lpot_examples.spec import Spec
 from lpot_examples.workspace import replacing
@@ -45,6 +47,8 @@ class Outcome:
         model: The shipped file.
         calibration_samples: Samples that the statistics come from.
         strategy: The name of the strategy that ran.
+        engine: What made the int8 networks; see `backends.base.Backend`.
+        repeatability: What evaluating a model again showed, or None if none was.
         sessions: How many times the run was started or continued.
         complete: False for the best so far of a run that was stopped.
     """
@@ -62,6 +66,8 @@ class Outcome:
     model: Path
     calibration_samples: int
     strategy: str
+    engine: str
+    repeatability: Repeatability | None = None
     sessions: int = 1
     complete: bool = True
 
@@ -75,6 +81,8 @@ def build_report(outcome: Outcome) -> dict[str, Any]:
             "path": str(outcome.model),
             "sha256": hashlib.sha256(outcome.model.read_bytes()).hexdigest(),
         },
+        "source": _source(outcome.source),
+        "engine": outcome.engine,
         "accuracy": _accuracy(outcome),
         "search": _search(outcome),
         "latency_ms": _latency(outcome.latency),
@@ -97,6 +105,7 @@ def build_report(outcome: Outcome) -> dict[str, Any]:
         "versions": library_versions(),
         "seed": outcome.spec.tuning.random_seed,
         "spec": outcome.spec.to_dict(),
+        "run": run_facts(),
     }
 
 
@@ -192,8 +201,12 @@ def _accuracy(outcome: Outcome) -> dict[str, Any]:
             "drop_absolute": None,
             "criterion": bar,
             "met": None,
+            "interval": None,
+            "certainty": None,
+            "repeatability": None,
         }
     fp32, int8 = outcome.baseline.score, outcome.best.score
+    interval, repeated = outcome.best.interval, outcome.repeatability
     return {
         "checked": True,
         "metric": outcome.baseline.metric,
@@ -205,16 +218,45 @@ def _accuracy(outcome: Outcome) -> dict[str, Any]:
         "drop_absolute": criterion.loss(fp32, int8),
         "criterion": bar,
         "met": outcome.best.met,
+        "interval": interval,
+        "certainty": interval["text"] if interval else _uncertainty(outcome),
+        "repeatability": repeated and {**repeated.to_dict(), "text": repeated.text},
     }
+
+
+def _uncertainty(outcome: Outcome) -> str:
+    """Tell what is known of the bar where evaluations give one number each."""
+    best, repeated = outcome.best, outcome.repeatability
+    if best is not None and best.loss is not None and repeated is not None and repeated.spread:
+        if abs(best.allowance - best.loss) <= 2 * repeated.spread:
+            return (
+                f"not sure: {repeated.text}, and the loss is only "
+                f"{abs(best.allowance - best.loss):.3g} away from the bar"
+            )
+        return f"{repeated.text}; the loss is further away from the bar than twice that"
+    return (
+        "how sure the loss is cannot be told: the evaluation gives one number; return "
+        "(score, per-sample scores) to know"
+    )
+
+
+def _source(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    return {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def _search(outcome: Outcome) -> dict[str, Any]:
     evaluations = sum(trial.evaluated for trial in outcome.trials)
+    repeated = outcome.repeatability
+    if repeated is not None and repeated.evaluated == 1:  # a few samples are no evaluation
+        evaluations += 1
     return {
         "strategy": outcome.strategy,
         "strategy_requested": outcome.spec.tuning.strategy.name,
         "complete": outcome.complete,
         "sessions": outcome.sessions,
+        "shipped": None if outcome.best is None else outcome.best.index,
         "trials": len(outcome.trials),
         "full_evaluations": evaluations + (1 if outcome.baseline is not None else 0),
         "seconds": outcome.seconds,

@@ -1,4 +1,4 @@
-"""Puts a tuned model and the report that describes it in place, as a pair."""
+"""Puts a tuned model and its report, as JSON and as a page, in place together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 from lpot_examples.errors import OutputError
 from lpot_examples.report.build import write_report
-from lpot_examples.workspace import replacing, report_path
+from lpot_examples.report.page import write_page
+from lpot_examples.workspace import page_path, replacing, report_path
 
 
 def publish(model: Path, target: Path, report: Callable[[], dict[str, Any]]) -> None:
@@ -27,20 +28,30 @@ def publish(model: Path, target: Path, report: Callable[[], dict[str, Any]]) -> 
     Raises:
         OutputError: If one of them cannot be written.
     """
-    described = report_path(target)
     try:
         with replacing(target) as temporary:
             shutil.copyfile(model, temporary)
-            described.unlink(missing_ok=True)
+            for described in (page_path(target), report_path(target)):
+                described.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
             f"cannot write the model to {target}: {error.strerror}. It is kept as {model}."
         ) from error
-    write_report(report(), described)
+    write_reports(report(), target)
+
+
+def write_reports(report: dict[str, Any], model: Path) -> None:
+    """Write the report of a model beside it, as JSON and as a page.
+
+    Raises:
+        OutputError: If one of them cannot be written.
+    """
+    write_report(report, report_path(model))
+    write_page(report, page_path(model))
 
 
 def remove_pair(model: Path) -> None:
     """Remove a model that was superseded, with its report."""
-    for path in (report_path(model), model):
+    for path in (page_path(model), report_path(model), model):
         with contextlib.suppress(OSError):  # its name says what it is; it may stay
             path.unlink(missing_ok=True)

@@ -25,6 +25,9 @@ class SearchSpace:
         weight_algorithms: Weight algorithms to choose from.
         sizes: Calibration sampling sizes to choose from, ascending.
         reasons: Group name to why the spec keeps it in fp32.
+        repairs: Whether the engine has equalization and bias correction.
+        algorithms: Group name to its activation algorithms to choose from, where the spec gives
+            the group its own.
     """
 
     free: tuple[Group, ...]
@@ -34,11 +37,17 @@ class SearchSpace:
     weight_algorithms: tuple[str, ...]
     sizes: tuple[int, ...]
     reasons: Mapping[str, str] = field(default_factory=dict)
+    algorithms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    repairs: bool = True
 
     @property
     def int8_groups(self) -> tuple[Group, ...]:
         """The groups that are int8 in the base configuration."""
         return (*self.required, *self.free)
+
+    def algorithms_of(self, group: str) -> tuple[str, ...]:
+        """Return the activation algorithms that a group may have, in order of preference."""
+        return self.algorithms.get(group, self.activation_algorithms)
 
 
 def build_space(graph: OpGraph, op_types: Mapping[str, str], spec: Spec) -> SearchSpace:
@@ -57,7 +66,7 @@ def build_space(graph: OpGraph, op_types: Mapping[str, str], spec: Spec) -> Sear
     free: list[Group] = []
     required: list[Group] = []
     reasons: dict[str, str] = {}
-    overrides: dict[str, str] = {}
+    algorithms_of: dict[str, tuple[str, ...]] = {}
     bits: dict[str, int] = {}
     per_tensor: set[str] = set()
     for group in graph.quantizable:
@@ -67,7 +76,7 @@ def build_space(graph: OpGraph, op_types: Mapping[str, str], spec: Spec) -> Sear
             reasons[group.name] = "the spec keeps it in fp32"
             continue
         (free if own.allows_fp32 else required).append(group)
-        _read(own, spec, group.name, overrides, bits, per_tensor)
+        _read(own, spec, group.name, algorithms_of, bits, per_tensor)
     if not free and not required:
         raise spec.error(
             "the spec keeps every op of the model in fp32, so there is nothing to tune; let some "
@@ -80,7 +89,7 @@ def build_space(graph: OpGraph, op_types: Mapping[str, str], spec: Spec) -> Sear
         fp32=frozenset(reasons),
         activation_algorithm=algorithms[0],
         weight_algorithm=(wide.weight.algorithm or WEIGHT_ALGORITHMS)[0],
-        activation_overrides=overrides,
+        activation_overrides={name: own[0] for name, own in algorithms_of.items()},
         weight_bits=bits,
         per_tensor=frozenset(per_tensor),
     )
@@ -92,6 +101,7 @@ def build_space(graph: OpGraph, op_types: Mapping[str, str], spec: Spec) -> Sear
         weight_algorithms=tuple(wide.weight.algorithm or WEIGHT_ALGORITHMS),
         sizes=tuple(sorted(set(spec.quantization.calibration.sampling_size))),
         reasons=reasons,
+        algorithms=algorithms_of,
     )
 
 
@@ -99,14 +109,14 @@ def _read(
     own: OpConstraint,
     spec: Spec,
     name: str,
-    overrides: dict[str, str],
+    algorithms: dict[str, tuple[str, ...]],
     bits: dict[str, int],
     per_tensor: set[str],
 ) -> None:
     """Take one group's own choices from its constraint."""
     wide = spec.quantization.model_wise
     if own.activation.algorithm and own.activation.algorithm != wide.activation.algorithm:
-        overrides[name] = own.activation.algorithm[0]
+        algorithms[name] = own.activation.algorithm
     if own.weight.bit:
         bits[name] = max(int(bit) for bit in own.weight.bit)
     if own.weight.granularity and "per_channel" not in own.weight.granularity:

@@ -27,7 +27,6 @@ WITHOUT_EFFECT: tuple[tuple[str, ...], ...] = (
     ("tuning", "strategy", "accuracy_weight"),
     ("tuning", "strategy", "latency_weight"),
     ("tuning", "multi_objectives"),
-    ("tuning", "tensorboard"),
     ("tuning", "diagnosis", "diagnosis_after_tuning"),
 )
 """Each is worth a note when it differs from its default. Remove a row when its key works."""

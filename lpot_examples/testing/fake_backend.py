@@ -41,6 +41,8 @@ class FakeNetwork:
         fp32_score: The score of the network as given.
         algorithms: Factor on all of this for each activation algorithm; the least is the best.
         unable: Names of the groups that cannot be int8.
+        types: Group name to its op type; ``Conv2D`` where it is not given.
+        suited: Group name to the one activation algorithm with which it does no harm.
     """
 
     harm: Mapping[str, float]
@@ -48,10 +50,12 @@ class FakeNetwork:
     fp32_score: float = 0.8
     algorithms: Mapping[str, float] = field(default_factory=lambda: _ALGORITHMS)
     unable: frozenset[str] = frozenset()
+    types: Mapping[str, str] = field(default_factory=dict)
+    suited: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def op_graph(self) -> OpGraph:
-        """One group for each name, a convolution of 1000 multiply-accumulates."""
+        """One group for each name, of 1000 multiply-accumulates."""
         return OpGraph(tuple(self._group(name) for name in self.harm))
 
     def score(self, config: TuningConfig) -> float:
@@ -74,14 +78,21 @@ class FakeNetwork:
         )
 
     def _int8(self, config: TuningConfig) -> list[str]:
-        return [name for name in self.harm if name not in self.unable | config.fp32]
+        """Return the groups that are int8 and not in the form that suits them."""
+        return [
+            name
+            for name in self.harm
+            if name not in self.unable | config.fp32
+            and config.algorithm(name) != self.suited.get(name)
+        ]
 
     def _group(self, name: str) -> Group:
         able = name not in self.unable
+        op_type = self.types.get(name, "Conv2D")
         return Group(
             name=name,
-            type="Conv2D",
-            ops=(Op(name, "Conv2D"),),
+            type=op_type,
+            ops=(Op(name, op_type),),
             precisions=(Precision.INT8, Precision.FP32) if able else (Precision.FP32,),
             reason="" if able else "it has no int8 kernel",
             macs=1000,
@@ -125,6 +136,7 @@ class FakeBackend:
         calibrations: How many calibration passes were made.
     """
 
+    engine = "fake"
     suffix = ".fake"
 
     def __init__(self, network: FakeNetwork) -> None:
@@ -135,8 +147,8 @@ class FakeBackend:
 
     @property
     def op_types(self) -> Mapping[str, str]:
-        """All are convolutions."""
-        return {name: "Conv2D" for name in self.network.harm}
+        """The type of every group's one op."""
+        return {group.name: group.type for group in self.op_graph.groups}
 
     @property
     def input_spec(self) -> InputSpec:

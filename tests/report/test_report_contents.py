@@ -54,6 +54,7 @@ def report(tmp_path):
             model=model,
             calibration_samples=8,
             strategy="bisection",
+            engine="lpot",
         )
         path = tmp_path / "report.json"
         write_report(build_report(outcome), path)

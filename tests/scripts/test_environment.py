@@ -88,6 +88,30 @@ def test_changed_requirements_are_installed(clone):
         assert ("Installing" in messages) is expected
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--engine=neural_compressor"], ["--engine", "neural_compressor"]]
+)
+def test_another_engine_is_installed_when_it_is_asked_for(clone, arguments):
+    (clone / "requirements-neural-compressor.txt").write_text(f"# nothing for {arguments}\n")
+    assert run(clone / "run_tuning.sh", cwd=clone)[2] == ""
+    for expected in (True, False):
+        code, seen, messages = run(clone / "run_tuning.sh", *arguments, cwd=clone)
+        assert (code, seen["argv"]) == (0, ["tune", *arguments])
+        assert ("Installing Neural Compressor into .venv" in messages) is expected
+    # What was complete before is still complete.
+    assert run(clone / "run_tuning.sh", "--engine=lpot", cwd=clone)[2] == ""
+
+
+def test_no_venv_names_the_missing_engine(tmp_path):
+    folder = make_clone(tmp_path / "clone")
+    (folder / "requirements-neural-compressor.txt").write_text("no.such.engine==3  # x\n")
+    arguments = ["--no-venv", "--engine=neural_compressor"]
+    code, _, messages = run(folder / "run_tuning.sh", *arguments, cwd=folder)
+    assert code == 1
+    assert "pip install no.such.engine==3'" in messages
+    assert run(folder / "run_tuning.sh", "--no-venv", cwd=folder)[0] == 0
+
+
 def test_an_interrupted_installation_is_repaired(clone):
     (clone / ".venv/.installing").touch()
     (clone / ".venv/.complete-runtime").unlink()

@@ -23,6 +23,14 @@ def test_the_default_can_run():
 class Careless(Strategy):
     """Does what no strategy may: repeats itself, gives up int8, never ends."""
 
+    ends_at_first_pass = True
+
+    def plain(self):
+        return next(self.run())
+
+    def _satisfied(self):
+        return False
+
     def run(self) -> Generator[TuningConfig, Trial, None]:
         everything = [group.name for group in self.context.space.free]
         while True:
@@ -33,10 +41,12 @@ class Careless(Strategy):
     "check",
     [
         suite.ends,
-        suite.starts_with_all_int8,
+        suite.ends_where_it_says,
+        suite.is_all_int8_without_a_bar,
         suite.never_repeats,
         suite.never_gives_up_int8,
         suite.survives_a_bar_of_nothing,
+        suite.loses_only_the_trial_that_failed,
     ],
     ids=lambda check: check.__name__,
 )

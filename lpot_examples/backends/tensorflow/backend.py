@@ -16,6 +16,7 @@ from lpot_examples.backends.tensorflow.model import Array, TensorFlowModel, load
 from lpot_examples.backends.tensorflow.passes import clean
 from lpot_examples.backends.tensorflow.shapes import Shapes
 from lpot_examples.backends.tensorflow.sources import observed_tensors
+from lpot_examples.backends.tensorflow.validate import check_graph
 from lpot_examples.calibration.feed import InputSpec
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import ModelError
@@ -34,17 +35,19 @@ class TensorFlowBackend:
         ModelError: If the network holds nothing that an int8 kernel could run.
     """
 
+    engine = "lpot"
     suffix = ".pb"
 
     def __init__(self, model: TensorFlowModel, isa: InstructionSet) -> None:
         self._model = model
         self._isa = isa
+        check_graph(model.graph_def, model.source)
         self._refuse_quantized(model)
+        self._model.graph  # noqa: B018 (TensorFlow must be able to import it)
         self._graph = Graph(model.graph_def, inputs=model.input_names, outputs=model.output_names)
         self._graph.remove_unreachable()
-        clean(self._graph)
-        self._clean_def = self._graph.to_graph_def()
-        shapes = Shapes(self._clean_def)
+        self._passes = clean(self._graph)
+        shapes = Shapes(self._graph)
         self._grouping = find_groups(self._graph, shapes)
         self._emitter = Emitter(self._graph, self._grouping, shapes, isa)
         self.op_graph = OpGraph(self._grouping.described, self._others())
@@ -58,8 +61,27 @@ class TensorFlowBackend:
 
     @property
     def op_types(self) -> Mapping[str, str]:
-        """Type by name of every op of the network as given."""
-        return {node.name: node.op for node in self._model.graph_def.node}
+        """Type by name of every op of the network as given, and of those in its functions."""
+        given = {node.name: node.op for node in self._model.graph_def.node}
+        inlined = {op.name: op.type for group in self.op_graph.groups for op in group.ops}
+        return given | inlined
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about how the network was prepared."""
+        applied, notes = self._passes.applied, []
+        if applied["strip_fake_quant"]:
+            notes.append(
+                f"the network went through quantization-aware training: {applied['strip_fake_quant']}"
+                " FakeQuant ops were dropped from the int8 network, which rounds by itself; its "
+                "ranges come from calibration, not from training. The fp32 network keeps them."
+            )
+        if applied["convert_layout"]:
+            notes.append(
+                f"{applied['convert_layout']} ops were converted from the layout NCHW to NHWC, for "
+                "which there are int8 kernels on CPU."
+            )
+        return tuple(notes)
 
     @property
     def input_spec(self) -> InputSpec:
@@ -80,13 +102,14 @@ class TensorFlowBackend:
         """Collect the statistics of every tensor that an int8 kernel could read or make."""
         groups = self._grouping.compute.values()
         tensors = observed_tensors(self._graph, groups)
+        by_channel = sorted({*tensors, *(group.source for group in groups)})
         return collect(
-            self._clean_def,
+            self._graph.to_graph_def([*by_channel, *self._graph.inputs]),
             tensors,
             batches,
             sizes=sizes,
             progress=progress,
-            channel_tensors=sorted({*tensors, *(group.source for group in groups)}),
+            channel_tensors=by_channel,
         )
 
     def emit(self, config: TuningConfig, statistics: Statistics) -> TensorFlowModel:

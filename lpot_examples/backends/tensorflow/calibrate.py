@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import numpy as np
-
+from lpot_examples.backends.tensorflow.observe import Observation, Observer
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow, session_config
 from lpot_examples.calibration.channels import ChannelStatistics
 from lpot_examples.calibration.feed import samples
 from lpot_examples.calibration.histogram import Histogram
 from lpot_examples.calibration.statistics import Statistics
+from lpot_examples.calibration.stream import Batch, ahead, joined, together
 from lpot_examples.errors import ModelError
 
-# Values of each tensor that enter its histogram per batch. Extremes are exact over all values.
-SAMPLE = 16384
+# Values of each tensor that enter its histogram: so many in all, shared by the samples, but no
+# fewer or more than this of each sample. Extremes are exact over all values.
+SAMPLE = 1 << 18
+FEWEST, MOST = 1 << 12, 1 << 14
 
 
 def collect(
     graph_def: Any,
     tensors: Sequence[str],
-    batches: Iterable[dict[str, Any]],
+    batches: Iterable[Batch],
     *,
     sizes: Sequence[int],
     progress: Callable[[int], None] | None = None,
@@ -30,9 +32,10 @@ def collect(
 ) -> dict[int, Statistics]:
     """Collect the statistics of tensors in one pass.
 
-    Minima and maxima are exact. Histograms take the same `SAMPLE` pseudo-random positions of each
-    tensor in every batch, which keeps the pass close to plain inference in time and flat in
-    memory.
+    Minima and maxima are exact. Histograms take the same pseudo-random positions of each tensor
+    in every run, which keeps the pass close to plain inference in time and flat in memory. Where
+    the network takes batches of any size, several small ones are run as one; the next ones are
+    read meanwhile.
 
     Args:
         graph_def: The cleaned fp32 graph.
@@ -40,7 +43,7 @@ def collect(
         batches: Arrays by input name.
         sizes: Numbers of samples after which a snapshot is taken, ascending; the end of the data
             stands for any size it does not reach.
-        progress: Called with the number of samples done, after each batch.
+        progress: Called with the number of samples done, after each run.
         channel_tensors: Names of the tensors whose channels to observe as well; those of unknown
             rank are passed over.
 
@@ -54,81 +57,86 @@ def collect(
     graph = tf.Graph()
     with graph.as_default():
         tf.import_graph_def(graph_def, name="")
-        fetches = _instrument(tf, graph, tensors)
-        channel_fetches = _instrument_channels(tf, graph, channel_tensors)
-    histograms = {name: Histogram() for name in tensors}
-    channels: dict[str, ChannelStatistics] = {}
+    each = min(max(SAMPLE // max(sizes), FEWEST), MOST)
+    observer = Observer(graph, tensors, channel_tensors, sample=each)
+    collected = _Collected(tensors, [n for n in channel_tensors if observer.has_channels[n]])
     snapshots: dict[int, Statistics] = {}
-    done = 0
     with tf.compat.v1.Session(graph=graph, config=session_config(fast_start=True)) as session:
-        for arrays in batches:
-            feed = {f"{name}:0": array for name, array in arrays.items()}
-            observed, by_channel = session.run((fetches, channel_fetches), feed)
-            _add(histograms, tensors, *observed)
-            for name, values in by_channel.items():
-                low, high, mean = values
-                batch = ChannelStatistics.of_batch(low, high, mean, samples(arrays))
-                channels[name] = channels[name].with_batch(batch) if name in channels else batch
-            done += samples(arrays)
+
+        def run(batch: Batch) -> tuple[dict[str, Observation], int]:
+            count = samples(batch)
+            return observer.run(session, batch, count), count
+
+        groups = ahead(together(batches, partial(_free, graph), sizes=sizes))
+        for found, count in _runs(groups, run, refusal=tf.errors.OpError):
+            collected.add(found, count)
             for size in sizes:
-                if size <= done and size not in snapshots:
-                    snapshots[size] = _snapshot(histograms, channels, done)
+                if size <= collected.samples and size not in snapshots:
+                    snapshots[size] = collected.snapshot()
             if progress is not None:
-                progress(done)
+                progress(collected.samples)
     for size in sizes:
-        snapshots.setdefault(size, _snapshot(histograms, channels, done))
+        snapshots.setdefault(size, collected.snapshot())
     return snapshots
 
 
-def _snapshot(
-    histograms: dict[str, Histogram], channels: dict[str, ChannelStatistics], samples: int
-) -> Statistics:
-    return Statistics({name: h.copy() for name, h in histograms.items()}, samples, dict(channels))
+class _Collected:
+    """The statistics of the runs so far."""
+
+    def __init__(self, tensors: Sequence[str], by_channel: Sequence[str]) -> None:
+        self.samples = 0
+        self._histograms = {name: Histogram() for name in tensors}
+        self._by_channel = by_channel
+        self._channels: dict[str, ChannelStatistics] = {}
+
+    def add(self, found: Mapping[str, Observation], samples: int) -> None:
+        """Add a run of so many samples."""
+        for name, histogram in self._histograms.items():
+            one = found[name]
+            if one.size and not one.finite:
+                raise ModelError(
+                    f"the fp32 network gives a value that is not finite at '{name}' on the "
+                    "calibration data; check the preprocessing or the model."
+                )
+            if one.size and one.sample is not None:
+                low, high = float(one.minimum.min()), float(one.maximum.max())
+                histogram.add(one.sample, minimum=low, maximum=high, size=one.size)
+        for name in self._by_channel:
+            one = found[name]
+            if not one.size:
+                continue
+            batch = ChannelStatistics.of_batch(one.minimum, one.maximum, one.mean, samples)
+            known = self._channels.get(name)
+            self._channels[name] = batch if known is None else known.with_batch(batch)
+        self.samples += samples
+
+    def snapshot(self) -> Statistics:
+        """Return a copy that later runs do not change."""
+        histograms = {name: histogram.copy() for name, histogram in self._histograms.items()}
+        return Statistics(histograms, self.samples, dict(self._channels))
 
 
-def _instrument_channels(tf: Any, graph: Any, tensors: Sequence[str]) -> dict[str, Any]:
-    """Add the fetches (minimum, maximum, mean), each [channels], by tensor name."""
-    fetches = {}
-    for name in tensors:
-        tensor = graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
-        rank = tensor.shape.rank
-        if rank is None or rank < 2:
-            continue
-        axes = list(range(rank - 1))
-        reductions = (tf.reduce_min, tf.reduce_max, tf.reduce_mean)
-        fetches[name] = tuple(reduction(tensor, axes) for reduction in reductions)
-    return fetches
+def _runs(
+    groups: Iterable[list[Batch]],
+    run: Callable[[Batch], tuple[dict[str, Observation], int]],
+    *,
+    refusal: type[Exception],
+) -> Iterator[tuple[dict[str, Observation], int]]:
+    """Run each group as one batch; as it came, once the network has refused one."""
+    joining = True
+    for group in groups:
+        if joining and len(group) > 1:
+            try:
+                found = run(joined(group))
+            except refusal:  # a batch of one is built into it, or memory does not suffice
+                joining = False
+            else:
+                yield found
+                continue
+        yield from map(run, group)
 
 
-def _instrument(tf: Any, graph: Any, tensors: Sequence[str]) -> tuple[Any, Any, Any, Any]:
-    """Add the fetches: minima, maxima, sizes [tensors] and samples [tensors, SAMPLE]."""
-    positions = np.sort(np.random.default_rng(0).random(SAMPLE))
-    fractions = tf.constant(positions, tf.float64)
-    parts: list[tuple[Any, ...]] = []
-    for name in tensors:
-        tensor = graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
-        flat = tf.reshape(tensor, [-1])
-        size = tf.size(flat)
-        index = tf.cast(fractions * tf.cast(size, tf.float64), tf.int32)
-        parts.append((tf.reduce_min(flat), tf.reduce_max(flat), size, tf.gather(flat, index)))
-    low, high, size, sample = zip(*parts, strict=True)
-    return tf.stack(low), tf.stack(high), tf.stack(size), tf.stack(sample)
-
-
-def _add(
-    histograms: dict[str, Histogram],
-    tensors: Sequence[str],
-    low: Any,
-    high: Any,
-    size: Any,
-    sample: Any,
-) -> None:
-    for index, name in enumerate(tensors):
-        if not (math.isfinite(low[index]) and math.isfinite(high[index])):
-            raise ModelError(
-                f"the fp32 network gives a value that is not finite at '{name}' on the calibration "
-                "data; check the preprocessing or the model."
-            )
-        histograms[name].add(
-            sample[index], minimum=low[index], maximum=high[index], size=int(size[index])
-        )
+def _free(graph: Any, batch: Batch) -> bool:
+    """Tell whether the first dimension of every input is free."""
+    shapes = [graph.get_tensor_by_name(f"{name}:0").shape for name in batch]
+    return all(shape.rank and shape[0] is None for shape in shapes)

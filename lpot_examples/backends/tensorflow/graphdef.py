@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +51,10 @@ def read_graph_def(path: Path) -> Any:
             f"{path} ({len(content):,} bytes) is not a whole frozen TensorFlow graph: it is "
             "truncated or of another format. Freeze the model again or repeat the download."
         )
-    variables = [node.name for node in graph_def.node if node.op in ("VariableV2", "VarHandleOp")]
-    if variables:
-        raise ModelError(
-            f"{path} is not frozen: {len(variables)} variables such as '{variables[0]}' have no "
-            "values in it. Freeze the graph so that its weights become constants."
-        )
     return graph_def
 
 
+@lru_cache(maxsize=1 << 17)
 def split_name(name: str) -> tuple[str, int]:
     """Split an input reference into node name and output port; a control input has port -1."""
     if name.startswith("^"):
@@ -75,7 +71,8 @@ def tensor_name(node: str, port: int = 0) -> str:
 class Graph:
     """A mutable index over nodes: who makes a tensor, who reads it.
 
-    The ``GraphDef`` given is copied, so a model is never changed through this class.
+    The ``GraphDef`` given is copied, but for constants, which nothing changes in place: a model is
+    never changed through this class, and its weights are not in memory twice.
 
     Args:
         graph_def: The frozen graph.
@@ -88,18 +85,23 @@ class Graph:
         from tensorflow.core.framework import graph_pb2
 
         copy = graph_pb2.GraphDef()
-        copy.CopyFrom(graph_def)
+        copy.library.CopyFrom(graph_def.library)
+        copy.versions.CopyFrom(graph_def.versions)
+        copy.node.extend(node for node in graph_def.node if not _shareable(node))
         for node in copy.node:
             _complete(node)
+        copies = iter(copy.node)
+        nodes = [node if _shareable(node) else next(copies) for node in graph_def.node]
         self._library = copy.library
+        self.functions = {function.signature.name: function for function in copy.library.function}
         self.versions = copy.versions
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
-        self.nodes: dict[str, Any] = {node.name: node for node in copy.node}
+        self.nodes: dict[str, Any] = {node.name: node for node in nodes}
         self._keep = copy
         self._values: dict[str, Array] = {}
         self._readers: dict[str, set[str]] = {name: set() for name in self.nodes}
-        for node in copy.node:
+        for node in nodes:
             for source in node.input:
                 self._readers.setdefault(split_name(source)[0], set()).add(node.name)
 
@@ -111,9 +113,9 @@ class Graph:
         return {split_name(name)[0] for name in self.outputs}
 
     @property
-    def function_names(self) -> set[str]:
-        """Names of the functions in the graph's library."""
-        return {function.signature.name for function in self._library.function}
+    def library(self) -> Any:
+        """The function library: a ``FunctionDefLibrary``."""
+        return self._library
 
     def readers(self, name: str) -> list[Any]:
         """Return the nodes that read any output of a node, control inputs included, by name."""
@@ -148,8 +150,7 @@ class Graph:
         if node is None or node.op != "Const" or port != 0 or name in self.inputs:
             return None
         if name not in self._values:
-            tf = import_tensorflow()
-            self._values[name] = tf.make_ndarray(node.attr["value"].tensor)
+            self._values[name] = _value(node.attr["value"].tensor)
         return self._values[name]
 
     def topological(self) -> list[str]:
@@ -202,6 +203,44 @@ class Graph:
             self._readers.setdefault(split_name(source)[0], set()).add(name)
         return name
 
+    def adopt(self, node: Any) -> str:
+        """Insert a ``NodeDef`` from elsewhere, such as a function's body, and return its name."""
+        _complete(node)
+        return self.insert(node)
+
+    def free_name(self, name: str) -> str:
+        """Return a name that no node has: the given one, if possible."""
+        candidate, number = name, 0
+        while candidate in self.nodes:
+            number += 1
+            candidate = f"{name}_{number}"
+        return candidate
+
+    def drop_inputs(self, node: str, sources: Iterable[str]) -> None:
+        """Let a node no longer read these inputs."""
+        dropped, target = set(sources), self.nodes[node]
+        if not dropped:
+            return
+        kept = [name for name in target.input if name not in dropped]
+        still = {split_name(name)[0] for name in kept}
+        for name in dropped:
+            if split_name(name)[0] not in still:
+                self._readers[split_name(name)[0]].discard(node)
+        del target.input[:]
+        target.input.extend(kept)
+
+    def keep_functions(self, names: Iterable[str]) -> None:
+        """Drop all functions but these from the library, and gradients of the dropped ones."""
+        library, kept = type(self._library)(), set(names)
+        library.function.extend(f for name, f in self.functions.items() if name in kept)
+        library.gradient.extend(
+            gradient
+            for gradient in self._library.gradient
+            if {gradient.function_name, gradient.gradient_func} <= kept
+        )
+        self._library = library
+        self.functions = {f.signature.name: f for f in library.function}
+
     def add_constant(self, name: str, value: Array, *, dtype: Any = None) -> str:
         """Add a Const node; ``dtype`` overrides the array's own (for quantized types)."""
         return self.insert(make_constant(name, value, dtype=dtype))
@@ -237,14 +276,7 @@ class Graph:
 
     def remove_unreachable(self) -> int:
         """Drop every node that neither feeds an output nor is an input; return how many."""
-        live: set[str] = set()
-        stack = [*self.output_nodes, *(split_name(name)[0] for name in self.inputs)]
-        while stack:
-            name = stack.pop()
-            if name in live:
-                continue
-            live.add(name)
-            stack.extend(split_name(source)[0] for source in self.nodes[name].input)
+        live = self.ancestors([*self.outputs, *self.inputs])
         dead = [name for name in self.nodes if name not in live]
         for name in dead:
             self._forget_inputs(name)
@@ -254,15 +286,31 @@ class Graph:
             self._readers.pop(name, None)
         return len(dead)
 
-    def to_graph_def(self) -> Any:
-        """Return a new ``GraphDef`` of the nodes, with the original function library."""
+    def to_graph_def(self, tensors: Iterable[str] | None = None) -> Any:
+        """Return a new ``GraphDef`` of the nodes, with the original function library.
+
+        Args:
+            tensors: Leave out what is not needed to compute these; None keeps every node.
+        """
         from tensorflow.core.framework import graph_pb2
 
+        kept = self.nodes.keys() if tensors is None else self.ancestors(tensors)
         graph_def = graph_pb2.GraphDef()
         graph_def.library.CopyFrom(self._library)
         graph_def.versions.CopyFrom(self.versions)
-        graph_def.node.extend(self.nodes.values())
+        graph_def.node.extend(node for name, node in self.nodes.items() if name in kept)
         return graph_def
+
+    def ancestors(self, tensors: Iterable[str]) -> set[str]:
+        """Return the nodes that tensors are computed from, their own included."""
+        found: set[str] = set()
+        stack = [split_name(tensor)[0] for tensor in tensors]
+        while stack:
+            name = stack.pop()
+            if name not in found:
+                found.add(name)
+                stack += [split_name(source)[0] for source in self.nodes[name].input]
+        return found
 
     def fork(self) -> Graph:
         """Return an independent view that shares the (unchanged) node messages.
@@ -299,6 +347,21 @@ class _Fork(Graph):
         copy.CopyFrom(self.nodes[node])
         self.nodes[node] = copy
         super().set_input(node, index, source)
+
+
+def _shareable(node: Any) -> bool:
+    """Tell whether a node is a constant with nothing that `_complete` would change."""
+    return node.op == "Const" and not node.input and "_class" not in node.attr
+
+
+def _value(tensor: Any) -> Array:
+    """Return the value of a ``TensorProto``; read-only, and without the second copy of TF's."""
+    tf = import_tensorflow()
+    content = tensor.tensor_content
+    if not content:
+        return np.asarray(tf.make_ndarray(tensor))
+    dtype = tf.as_dtype(tensor.dtype).as_numpy_dtype
+    return np.frombuffer(content, dtype).reshape([dim.size for dim in tensor.tensor_shape.dim])
 
 
 def _complete(node: Any) -> None:
@@ -339,7 +402,9 @@ def make_constant(name: str, value: Array, *, dtype: Any = None) -> Any:
     node.attr["dtype"].type = kind.as_datatype_enum
     tensor = node.attr["value"].tensor
     tensor.dtype = kind.as_datatype_enum
-    tensor.tensor_shape.CopyFrom(tf.TensorShape(array.shape).as_proto())
+    tensor.tensor_shape.SetInParent()
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
     tensor.tensor_content = array.tobytes()
     return node
 

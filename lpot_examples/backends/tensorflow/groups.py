@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from lpot_examples.backends.tensorflow.bodies import groups_in_bodies
 from lpot_examples.backends.tensorflow.control_flow import conditional_nodes
 from lpot_examples.backends.tensorflow.graphdef import Array, Graph, split_name, tensor_name
 from lpot_examples.backends.tensorflow.kernels import ACTIVATIONS, COMPUTE
 from lpot_examples.backends.tensorflow.passes.fold_batch_norm import output_channels, per_channel
 from lpot_examples.backends.tensorflow.passes.fold_pad import spatial_zero_pad
 from lpot_examples.backends.tensorflow.shapes import Shapes
+from lpot_examples.backends.tensorflow.sizes import Sizes
 from lpot_examples.graph import Group, Op, Precision
 
 
@@ -96,6 +98,7 @@ def find_groups(graph: Graph, shapes: Shapes) -> Grouping:
         shapes: Its static shapes.
     """
     inside = conditional_nodes(graph)
+    sizes = Sizes(graph)
     order = {name: index for index, name in enumerate(graph.topological())}
     compute: dict[str, ComputeGroup] = {}
     described: list[Group] = []
@@ -111,10 +114,11 @@ def find_groups(graph: Graph, shapes: Shapes) -> Grouping:
                 Group(name=name, type=node.op, ops=ops, precisions=(Precision.FP32,), reason=reason)
             )
             continue
-        group = _match(graph, node, shapes=shapes, order=order, taken=taken)
+        group = _match(graph, node, shapes=shapes, sizes=sizes, order=order, taken=taken)
         taken.update(group.members)
         compute[name] = group
         described.append(_describe(graph, group))
+    described.extend(groups_in_bodies(graph))
     return Grouping(compute, tuple(described))
 
 
@@ -162,7 +166,13 @@ def _grouped(node: Any, weights: Array, shapes: Shapes) -> bool:
 
 
 def _match(
-    graph: Graph, node: Any, *, shapes: Shapes, order: dict[str, int], taken: set[str]
+    graph: Graph,
+    node: Any,
+    *,
+    shapes: Shapes,
+    sizes: Sizes,
+    order: dict[str, int],
+    taken: set[str],
 ) -> ComputeGroup:
     weights = graph.constant(node.input[1])
     assert weights is not None
@@ -175,7 +185,9 @@ def _match(
         members.append(linear)
     summand, sum_node = None, None
     if node.op == "Conv2D":
-        summand, sum_node = _residual(graph, linear, shapes=shapes, order=order, taken=taken)
+        summand, sum_node = _residual(graph, linear, order=order, taken=taken)
+        if summand is not None and not _equal_shapes(linear, summand, shapes, sizes):
+            summand, sum_node = None, None
     last = linear if sum_node is None else sum_node
     members.extend([sum_node] if sum_node else [])
     reader = graph.only_reader(last)
@@ -222,9 +234,9 @@ def _bias(graph: Graph, reader: Any, node: Any, weights: Array) -> Array | None:
 
 
 def _residual(
-    graph: Graph, linear: str, *, shapes: Shapes, order: dict[str, int], taken: set[str]
+    graph: Graph, linear: str, *, order: dict[str, int], taken: set[str]
 ) -> tuple[str | None, str | None]:
-    """Return (summand tensor, addition node) if an addition of equal shapes follows."""
+    """Return (summand tensor, addition node) if an addition of two tensors follows."""
     reader = graph.only_reader(linear)
     if reader is None or reader.op not in ("Add", "AddV2") or reader.name in taken:
         return None, None
@@ -232,15 +244,24 @@ def _residual(
     other, port = operands[1] if operands[0][0] == linear else operands[0]
     if graph.nodes[other].op == "Const":
         return None, None
-    here, there = shapes.of(linear), shapes.of(tensor_name(other, port))
-    # A batch of 1 would be broadcast, which the kernel does not do: it reads past the end.
-    if here is None or here != there or None in here[1:]:
-        return None, None
     # When both operands end in a convolution, the later one absorbs the sum: its summand is
     # then more likely to be ready and to have no other reader.
     if _ends_in_convolution(graph, other) and order[other] > order[linear]:
         return None, None
     return tensor_name(other, port), reader.name
+
+
+def _equal_shapes(one: str, other: str, shapes: Shapes, sizes: Sizes) -> bool:
+    """Tell whether two tensors surely have equal shapes.
+
+    A size of 1 would be broadcast, which the kernel does not do: it reads past the end.
+    """
+    here, there = shapes.of(one), shapes.of(other)
+    if here is None or there is None or len(here) != 4 or len(there) != 4:
+        return False
+    if here[3] is None or here[3] != there[3]:
+        return False
+    return (here == there and None not in here[1:]) or sizes.equal(one, other)
 
 
 def _ends_in_convolution(graph: Graph, name: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lpot_examples.backends.tensorflow.graphdef import read_graph_def, split_name
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow, session_config
 from lpot_examples.errors import DataError, ModelError, OutputError, nearest
 
@@ -64,7 +65,7 @@ class TensorFlowModel:
         with graph.as_default():
             try:
                 tf.import_graph_def(self.graph_def, name="")
-            except ValueError as error:
+            except (ValueError, TypeError, tf.errors.OpError) as error:
                 raise ModelError(
                     f"TensorFlow {tf.__version__} cannot import {self.source}: "
                     f"{_first_line(error)}. Freeze the model again with a version it accepts."
@@ -76,7 +77,8 @@ class TensorFlowModel:
         """The session used by calls; made at the first one."""
         tf = import_tensorflow()
         threads, fast_start = self._config
-        config = session_config(threads=threads, fast_start=fast_start)
+        nchw = _has_nchw(self.graph_def)
+        config = session_config(threads=threads, fast_start=fast_start, nchw=nchw)
         return tf.compat.v1.Session(graph=self.graph, config=config)
 
     def as_graph_def(self) -> Any:
@@ -207,12 +209,14 @@ def load_model(
         fast_start: See `runtime.session_config`.
 
     Raises:
-        ModelError: If the file is missing, is no frozen graph, or lacks the names.
+        ModelError: If the file is missing, is no frozen graph, is damaged, or lacks the names.
     """
-    from lpot_examples.backends.tensorflow.graphdef import read_graph_def
+    from lpot_examples.backends.tensorflow.validate import check_graph
 
+    graph_def = read_graph_def(Path(path))
+    check_graph(graph_def, str(path))
     return TensorFlowModel(
-        read_graph_def(Path(path)),
+        graph_def,
         inputs=inputs,
         outputs=outputs,
         threads=threads,
@@ -228,7 +232,7 @@ def find_inputs(graph_def: Any) -> tuple[str, ...]:
 
 def find_outputs(graph_def: Any) -> tuple[str, ...]:
     """Return the names of the nodes that compute something nobody reads, in order."""
-    read = {_plain(name.lstrip("^")) for node in graph_def.node for name in node.input}
+    read = {split_name(name)[0] for node in graph_def.node for name in node.input}
     return tuple(
         node.name
         for node in graph_def.node
@@ -246,6 +250,15 @@ def _check_names(
     what = f"{kind} '{missing[0]}'" if missing else f"an {kind}"
     hint = nearest(missing[0], ops) if missing else ""
     raise ModelError(f"{source} has no node for {what}.{hint} Candidates: {candidates}.")
+
+
+def _has_nchw(graph_def: Any) -> bool:
+    bodies = (function.node_def for function in graph_def.library.function)
+    return any(
+        "data_format" in node.attr and b"NCHW" in node.attr["data_format"].s
+        for nodes in (graph_def.node, *bodies)
+        for node in nodes
+    )
 
 
 def _plain(name: str) -> str:

@@ -51,7 +51,9 @@ class _StderrHeld:
         self._held.close()
 
 
-def session_config(*, threads: int | None = None, fast_start: bool = False) -> Any:
+def session_config(
+    *, threads: int | None = None, fast_start: bool = False, nchw: bool = False
+) -> Any:
     """Options for a ``tf.compat.v1.Session``.
 
     Args:
@@ -59,6 +61,7 @@ def session_config(*, threads: int | None = None, fast_start: bool = False) -> A
         fast_start: Skip every graph optimizer but operator fusion. A session then starts several
             times sooner and an int8 graph runs as fast, because it is already fused; meant for
             trials.
+        nchw: Let TensorFlow convert ops of the layout NCHW, most of which have no CPU kernel.
 
     Returns:
         A ``ConfigProto``.
@@ -70,8 +73,11 @@ def session_config(*, threads: int | None = None, fast_start: bool = False) -> A
         inter_op_parallelism_threads=1,
         device_count={"GPU": 0},
     )
+    rewrite = config.graph_options.rewrite_options
     if fast_start:
-        rewrite = config.graph_options.rewrite_options
-        rewrite.optimizers.append("remap")
+        rewrite.optimizers.extend(["layout", "remap"] if nchw else ["remap"])
         rewrite.meta_optimizer_iterations = 1
+    if nchw:
+        rewrite.cpu_layout_conversion = rewrite.NCHW_TO_NHWC
+        rewrite.min_graph_nodes = -1
     return config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,39 +57,88 @@ class CocoEvaluation:
 
         The formula is that of pycocotools' ``accumulate``: precision made monotonic from the
         right, averaged over 101 recall levels, all IoU thresholds and categories. A precision is
-        read only where a true positive adds recall, so only those points are visited.
+        read only where a true positive adds recall, so only those points are visited; one whose
+        image was not drawn adds no recall, and its precision is never above that of the drawn
+        points before it.
         """
+        at = self._points
         weight = np.bincount(np.asarray(image_indices), minlength=len(self.image_ids))
         found = self.objects @ weight
         drawn = weight[self.image]
-        rows, columns = np.nonzero(self.true_positive & (drawn > 0))
-        category = np.searchsorted(self.starts, columns, side="right") - 1
-        segment = rows * len(found) + category  # ascending: rows, then columns, ascend
-
-        hits = self._within(self.true_positive * drawn, rows, columns, category)
-        misses = self._within(self.false_positive * drawn, rows, columns, category)
-        precision = hits / (hits + misses)
+        hits = _since(at.starts, np.cumsum(drawn[at.columns]))
+        counted = _running(drawn)
+        seen = counted[at.columns + 1] - counted[self.starts[at.category]]
+        ignored = _running(drawn[at.ignored_columns])
+        seen -= ignored[at.ignored_before] - ignored[at.ignored_start]
+        precision = hits / np.maximum(seen, 1)
         # Lower segments lie higher, so the running maximum from the right restarts at each one.
-        lift = 2.0 * (segment.max(initial=0) - segment)
-        envelope = np.maximum.accumulate((precision + lift)[::-1])[::-1] - lift
-        levels = np.searchsorted(_RECALLS, hits / found[category], side="right")
-        first = np.diff(segment, prepend=-1) != 0
-        gained = levels - np.where(first, 0, np.roll(levels, 1))
+        envelope = np.maximum.accumulate((precision + at.lift)[::-1])[::-1] - at.lift
+        recall = hits / np.maximum(found[at.category], 1)
+        levels = np.searchsorted(_RECALLS, recall, side="right")
+        gained = np.diff(levels, prepend=0)
+        gained[at.starts] = levels[at.starts]
         average = float((envelope * gained).sum()) / (len(_RECALLS) * len(self.true_positive))
         return average / max(int((found > 0).sum()), 1)
 
-    def _within(
-        self,
-        counts: NDArray[np.int64],
-        rows: NDArray[np.int64],
-        columns: NDArray[np.int64],
-        category: NDArray[np.int64],
-    ) -> NDArray[np.int64]:
-        """Sum ``counts`` [T, D] from the start of the category to each point, inclusive."""
-        total = np.zeros((counts.shape[0], counts.shape[1] + 1), dtype=np.int64)
-        np.cumsum(counts, axis=1, out=total[:, 1:])
-        sums: NDArray[np.int64] = total[rows, columns + 1] - total[rows, self.starts[category]]
-        return sums
+    @functools.cached_property
+    def _points(self) -> _Points:
+        """Where true positives are; the same for every selection."""
+        rows, columns = np.nonzero(self.true_positive)
+        category = self._category(columns)
+        segment = rows * len(self.objects) + category  # ascending: rows, then columns, ascend
+        # What is neither is not counted: it matched a crowd, or an object of no interest.
+        ignored_rows, ignored_columns = np.nonzero(~self.true_positive & ~self.false_positive)
+        width = self.true_positive.shape[1] + 1
+        ignored = ignored_rows * width + ignored_columns
+        return _Points(
+            columns=columns,
+            category=category,
+            starts=np.flatnonzero(np.diff(segment, prepend=-1)),
+            lift=2.0 * (segment.max(initial=0) - segment),
+            ignored_columns=ignored_columns,
+            ignored_start=np.searchsorted(ignored, rows * width + self.starts[category]),
+            ignored_before=np.searchsorted(ignored, rows * width + columns),
+        )
+
+    def _category(self, columns: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.asarray(np.searchsorted(self.starts, columns, side="right") - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Points:
+    """The true positives as points (IoU threshold, detection), and what a draw needs of them.
+
+    Attributes:
+        columns: int64 [P], each point's detection.
+        category: int64 [P].
+        starts: int64 [S], the first point of each threshold and category that has points.
+        lift: float64 [P], constant within those and higher for earlier ones by 2 or more.
+        ignored_columns: int64 [Q], the detections that do not count, by threshold.
+        ignored_start: int64 [P], how many of them come before the point's threshold and category.
+        ignored_before: int64 [P], how many of them come before the point.
+    """
+
+    columns: NDArray[np.int64]
+    category: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    lift: NDArray[np.float64]
+    ignored_columns: NDArray[np.int64]
+    ignored_start: NDArray[np.int64]
+    ignored_before: NDArray[np.int64]
+
+
+def _running(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return sums [N + 1], the first 0."""
+    total = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=total[1:])
+    return total
+
+
+def _since(starts: NDArray[np.int64], total: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Turn running sums into those since the start of each segment."""
+    before = np.where(starts > 0, total[starts - 1], 0) if len(total) else total
+    sizes = np.diff(starts, append=len(total))
+    return np.asarray(total - np.repeat(before, sizes))
 
 
 def coco_map(

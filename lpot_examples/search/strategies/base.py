@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lpot_examples.graph import TuningConfig
 from lpot_examples.search.space import SearchSpace
@@ -23,11 +24,23 @@ class StrategyContext:
         space: The choices.
         probe: See `Probe`.
         note: Tell the user what the strategy is doing: (text, done, total).
+        seed: Where random choices start from; the same seed gives the same proposals.
+        max_trials: A strategy that could go on for ever ends after so many.
+        keep_going: Whether to go on after the bar is met, for something better, until the budget
+            is spent.
+        latency: Milliseconds that a configuration takes, measured or composed of measurements,
+            or None where they are not known.
+        weights: What accuracy and latency weigh in the loss of strategies that minimize one.
     """
 
     space: SearchSpace
     probe: Probe
     note: Callable[[str, int, int], None] = lambda text, done, total: None
+    seed: int = 0
+    max_trials: int = 100
+    keep_going: bool = False
+    latency: Callable[[TuningConfig], float] | None = None
+    weights: tuple[float, float] = (1.0, 1.0)
 
 
 class Strategy(ABC):
@@ -36,7 +49,13 @@ class Strategy(ABC):
     Subclasses write `run`, a generator that yields a configuration and is sent its trial. The same
     context and the same trials must give the same proposals: a search is resumed by replaying its
     journal.
+
+    Attributes:
+        ends_at_first_pass: Whether the search ends by itself at the first trial that meets the
+            bar, unless the context says to keep going. Otherwise `run` decides.
     """
+
+    ends_at_first_pass: ClassVar[bool] = False
 
     def __init__(self, context: StrategyContext) -> None:
         self.context = context
@@ -44,6 +63,7 @@ class Strategy(ABC):
         self._asked: TuningConfig | None = None
         self._trial: Trial | None = None
         self._ended = False
+        self._count = 0
 
     def ask(self) -> TuningConfig | None:
         """Return the next configuration to evaluate, or None when the search is over.
@@ -55,13 +75,9 @@ class Strategy(ABC):
             return None
         if self._asked is not None and self._trial is None:
             raise RuntimeError("ask() was called twice without tell() in between")
-        try:
-            self._asked = (
-                next(self._steps) if self._trial is None else self._steps.send(self._trial)
-            )
-        except StopIteration:
-            self._asked, self._ended = None, True
-        self._trial = None
+        self._asked = None if self._satisfied() else self._advance()
+        self._trial, self._ended = None, self._asked is None
+        self._count += 1
         return self._asked
 
     def tell(self, trial: Trial) -> None:
@@ -74,6 +90,24 @@ class Strategy(ABC):
             raise RuntimeError("tell() takes the trial of what ask() returned last")
         self._trial = trial
 
+    def plain(self) -> TuningConfig:
+        """Return the configuration to ship where accuracy is not checked: all int8 that may be."""
+        config = self.ask()
+        assert config is not None
+        return config
+
     @abstractmethod
     def run(self) -> Generator[TuningConfig, Trial, None]:
         """Yield configurations; each yield evaluates to the finished `Trial`."""
+
+    def _satisfied(self) -> bool:
+        """Tell whether the search ends here, whatever `run` has in mind."""
+        passed = self._trial is not None and self._trial.met
+        ends = self.ends_at_first_pass and not self.context.keep_going
+        return self._count >= self.context.max_trials or (passed and ends)
+
+    def _advance(self) -> TuningConfig | None:
+        try:
+            return next(self._steps) if self._trial is None else self._steps.send(self._trial)
+        except StopIteration:
+            return None

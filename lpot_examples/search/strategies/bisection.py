@@ -54,17 +54,18 @@ class Bisection(Strategy):
         better.
         """
         space = self.context.space
-        start = replace(space.base, samples=max(space.sizes), bias_correction=True)
+        start = replace(space.base, samples=max(space.sizes), bias_correction=space.repairs)
+        strengths = (0.5, 0.0) if space.repairs else (0.0,)
         grid = [
             replace(start, activation_algorithm=algorithm, equalization=equalization)
             for algorithm in space.activation_algorithms
-            for equalization in (0.5, 0.0)
+            for equalization in strengths
         ]
+        repairs = ({"equalization": 0.65}, {"equalization": 0.35}, {"bias_correction": False})
         variations: list[dict[str, Any]] = [
-            {"equalization": 0.65},
-            {"equalization": 0.35},
+            *(repairs[:2] if space.repairs else ()),
             *({"weight_algorithm": name} for name in space.weight_algorithms[1:]),
-            {"bias_correction": False},
+            *(repairs[2:] if space.repairs else ()),
             *({"samples": size} for size in space.sizes[:-1]),
         ]
         total = len(grid) + len(variations)
@@ -90,7 +91,7 @@ class Bisection(Strategy):
             for found, config in zip(errors, grid, strict=True)
             if (config.equalization > 0) != (best.equalization > 0)
         ]
-        return [best, min(others, key=lambda pair: pair[0])[1]]
+        return [best, *(config for _, config in sorted(others, key=lambda pair: pair[0])[:1])]
 
     def _bisect(
         self, config: TuningConfig, order: Sequence[str], plain: Trial, evaluations: int

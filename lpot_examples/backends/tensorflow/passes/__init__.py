@@ -1,8 +1,10 @@
 """Clean-up passes that run once on a copy of the fp32 graph, before anything is quantized.
 
 Each rewrite is one module with ``check(graph, node)``, which returns a match or the reason why it
-declines, and ``rewrite(graph, match)``, which changes the graph. Order matters: constants first,
-because batch-norm arrives as small constant expressions, then the folds that need them.
+declines, and ``rewrite(graph, match)``, which changes the graph. A pass that must see the whole
+graph has a ``run`` of its own. Order matters: function bodies first, so that all else sees their
+ops; then control edges and constants, because batch-norm arrives as small constant expressions;
+then the layout, and the folds that need all this.
 """
 
 from __future__ import annotations
@@ -14,10 +16,18 @@ from typing import Any, Protocol
 from lpot_examples.backends.tensorflow.control_flow import conditional_nodes
 from lpot_examples.backends.tensorflow.graphdef import Graph
 from lpot_examples.backends.tensorflow.passes import (
+    affine_to_depthwise,
+    convert_layout,
+    drop_control_edges,
     fold_batch_norm,
     fold_constants,
     fold_pad,
+    fold_upsampling,
+    inline_functions,
+    mean_to_depthwise,
+    products_to_matmul,
     remove_identities,
+    strip_fake_quant,
 )
 
 
@@ -46,8 +56,12 @@ class Rewrite(Protocol):
         """Apply the match."""
 
 
-_REWRITES: tuple[tuple[str, Any], ...] = (
+_EARLY: tuple[tuple[str, Any], ...] = (
+    ("strip_fake_quant", strip_fake_quant),
     ("remove_identities", remove_identities),
+)
+_LATE: tuple[tuple[str, Any], ...] = (
+    ("products_to_matmul", products_to_matmul),
     ("fold_batch_norm", fold_batch_norm),
     ("fold_pad", fold_pad),
 )
@@ -58,16 +72,36 @@ def clean(graph: Graph) -> PassReport:
 
     Args:
         graph: Changed in place; its outputs compute the same values afterwards, up to fp32
-            rounding.
+            rounding, and up to the rounding of FakeQuant nodes that are stripped.
     """
     report = PassReport()
-    # Inside control flow a new constant would be in the wrong frame or branch.
-    untouchable = conditional_nodes(graph).keys() | set(graph.inputs)
-    report.applied["fold_constants"] = fold_constants.run(graph, untouchable)
-    for name, module in _REWRITES:
+    applied = report.applied
+    untouchable = _untouchable(graph)
+    applied["inline_functions"] = inline_functions.run(graph, untouchable, report.declined)
+    if applied["inline_functions"]:
+        untouchable = _untouchable(graph)
+    applied["drop_control_edges"] = drop_control_edges.run(graph, untouchable)
+    applied["fold_constants"] = fold_constants.run(graph, untouchable)
+    _apply_all(graph, _EARLY, report, untouchable)
+    applied["convert_layout"] = convert_layout.run(graph, untouchable, report.declined)
+    _apply_all(graph, _LATE, report, untouchable)
+    applied["fold_upsampling"] = fold_upsampling.run(graph, untouchable, report.declined)
+    applied["mean_to_depthwise"] = mean_to_depthwise.run(graph, untouchable, report.declined)
+    applied["affine_to_depthwise"] = affine_to_depthwise.run(graph, untouchable, report.declined)
+    return report
+
+
+def _untouchable(graph: Graph) -> Set[str]:
+    """Return what is fed, or inside control flow: there, a new node could be in a wrong frame."""
+    return conditional_nodes(graph).keys() | set(graph.inputs)
+
+
+def _apply_all(
+    graph: Graph, rewrites: tuple[tuple[str, Any], ...], report: PassReport, untouchable: Set[str]
+) -> None:
+    for name, module in rewrites:
         report.applied[name] = _apply(graph, module, report, untouchable)
         graph.remove_unreachable()
-    return report
 
 
 def _apply(graph: Graph, module: Rewrite, report: PassReport, untouchable: Set[str]) -> int:

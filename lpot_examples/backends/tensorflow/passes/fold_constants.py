@@ -14,6 +14,8 @@ from lpot_examples.backends.tensorflow.runtime import import_tensorflow, session
 
 # A fold may not make the file much larger (Fill and Tile can make gigabytes out of scalars).
 _MAX_GROWTH_BYTES = 1 << 20
+# Weights stored in fewer bits become float32 (Cast, arithmetic on integers), at most four times.
+_MAX_GROWTH = 4
 
 _IMPURE = frozenset(
     [
@@ -44,13 +46,16 @@ def run(graph: Graph, untouchable: Set[str] = frozenset()) -> int:
         untouchable: Names of nodes that must stay and whose value is not known.
     """
     foldable = _foldable(graph, untouchable)
+    skipped = _skip_identities(graph, foldable)
     frontier = _frontier(graph, foldable)
     if not frontier:
-        return 0
+        graph.remove_unreachable()
+        return skipped
     values = _evaluate(graph, foldable, frontier)
-    folded = 0
+    folded = skipped
     for name, value in zip(frontier, values, strict=True):
-        if value.nbytes > _MAX_GROWTH_BYTES and value.nbytes > _source_bytes(graph, name):
+        most = max(_MAX_GROWTH_BYTES, _MAX_GROWTH * _source_bytes(graph, name))
+        if value.nbytes > most:
             continue
         graph.add_constant(name, value)
         folded += 1
@@ -67,7 +72,7 @@ def _foldable(graph: Graph, untouchable: Set[str]) -> set[str]:
         if node.op == "Const" and not node.input and node.name not in untouchable
     }
     foldable: set[str] = set()
-    library = graph.function_names
+    library = graph.functions
     for name in graph.topological():
         node = graph.nodes[name]
         if node.op in _IMPURE or node.op in library or not node.input or name in untouchable:
@@ -83,6 +88,22 @@ def _foldable(graph: Graph, untouchable: Set[str]) -> set[str]:
         constant.add(name)
         foldable.add(name)
     return foldable
+
+
+def _skip_identities(graph: Graph, foldable: set[str]) -> int:
+    """Let the readers of a constant's Identity read the constant; return how many there were.
+
+    Every weight of a frozen graph has one, so that evaluating them would copy all weights.
+    """
+    outputs = graph.output_nodes
+    skipped = 0
+    for name in sorted(foldable):
+        node = graph.nodes[name]
+        if node.op == "Identity" and name not in outputs and len(node.input) == 1:
+            graph.redirect(name, node.input[0])
+            foldable.discard(name)
+            skipped += 1
+    return skipped
 
 
 def _plain_output(node: Any, definition: Any) -> bool:

@@ -60,7 +60,7 @@ def run(graph: Graph, untouchable: Set[str], declined: dict[str, str]) -> int:
     ]
     if not anchors:
         return 0
-    shapes, count = Shapes(graph.to_graph_def()), 0
+    shapes, count = Shapes(graph), 0
     for node in anchors:
         match = check(graph, node, shapes)
         if isinstance(match, str):

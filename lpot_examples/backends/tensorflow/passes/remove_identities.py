@@ -1,25 +1,28 @@
 """Drop nodes that pass their input on unchanged.
 
-Conv2D ─► Identity ─► Relu      Conv2D ─► Relu
-                           ══►
+    Conv2D ─► Identity ─► Relu      Conv2D ─► Relu
+                               ══►
+
+An IdentityN is several of them at once: Keras puts one behind each op whose gradient it defines
+itself, such as swish.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from lpot_examples.backends.tensorflow.graphdef import Graph
+from lpot_examples.backends.tensorflow.graphdef import Graph, tensor_name
 
-ANCHORS = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot"})
+ANCHORS = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot"})
 
 
 def check(graph: Graph, node: Any) -> Any:
     """Match an identity that is no output, has no control edges and reads no control flow."""
-    if node.name in graph.output_nodes or len(node.input) != 1:
+    if node.name in graph.output_nodes or any(name.startswith("^") for name in node.input):
         return None
-    source = graph.nodes[graph.data_inputs(node)[0][0]]
+    sources = {graph.nodes[name].op for name, _ in graph.data_inputs(node)}
     # An Identity behind a Switch anchors control edges to one branch.
-    if source.op in ("Switch", "RefSwitch", "Merge"):
+    if sources & {"Switch", "RefSwitch", "Merge"}:
         return None
     if any(f"^{node.name}" in reader.input for reader in graph.readers(node.name)):
         return None
@@ -27,5 +30,6 @@ def check(graph: Graph, node: Any) -> Any:
 
 
 def rewrite(graph: Graph, match: Any) -> None:
-    """Let the readers read the identity's input."""
-    graph.redirect(match.name, match.input[0])
+    """Let the readers read what the identity reads."""
+    for port, source in enumerate(list(match.input)):
+        graph.redirect(tensor_name(match.name, port), source)

@@ -1,0 +1,57 @@
+"""Virtual environments for peers, made when first needed."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+OWN = "own"
+"""The name of the environment that this program itself runs in."""
+
+_HERE = Path(__file__).resolve().parent
+_COMPLETE = ".complete"
+
+
+def requirements(name: str) -> Path:
+    """Return the file that lists what an environment holds."""
+    if name == OWN:
+        return _HERE.parents[1] / "requirements.txt"
+    return _HERE / f"requirements-{name}.txt"
+
+
+def python(name: str, work: Path) -> Path:
+    """Return the interpreter of an environment; made at the first call (minutes, 2 GB).
+
+    Args:
+        name: `OWN`, or a requirements file's name without ``requirements-`` and ``.txt``.
+        work: The folder that holds the environments.
+
+    Raises:
+        SystemExit: If pip fails; with the end of what it said.
+    """
+    if name == OWN:
+        return Path(sys.executable)
+    listed = requirements(name)
+    digest = hashlib.sha256(listed.read_bytes() + sys.version.encode()).hexdigest()[:10]
+    folder = work / "environments" / f"{name}-{digest}"
+    interpreter = folder / "bin" / "python"
+    if not (folder / _COMPLETE).exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        print(f"Making the environment {folder} (once; about 700 MB download)…", flush=True)
+        _run([sys.executable, "-m", "venv", str(folder)])
+        _run([str(interpreter), "-m", "pip", "install", *_OPTIONS, "-r", str(listed)])
+        (folder / _COMPLETE).touch()
+    return interpreter
+
+
+_OPTIONS = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stdout + done.stderr)[-2000:]
+        sys.exit(f"{' '.join(command)} failed with exit code {done.returncode}:\n{said}")

@@ -1,0 +1,280 @@
+"""What the page says of a report: verdict, figures, remarks, kinds of ops."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lpot_examples.report.document import OpEntry, Report
+
+# Bars of groups in the chart; the table below it has all.
+CHARTED_GROUPS = 24
+
+KINDS: Mapping[str, str] = {
+    "q": "int8",
+    "m": "int8, moves codes between int8 ops",
+    "k": "fp32 by choice of the search or the spec",
+    "f": "fp32, cannot be int8",
+}
+"""Kind of an op → what its colour means."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A figure at the top of the page. Its tone is ``good``, ``bad`` or an empty string."""
+
+    title: str
+    figure: str
+    text: str
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class OpRow:
+    """An op with its place in the network, from 1, and its kind."""
+
+    number: int
+    op: OpEntry
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupRow:
+    """A fusion group with what was learnt of it; widths of bars in percent of the longest.
+
+    Attributes:
+        name: The group's name.
+        precision: What it runs in.
+        sensitivity: Output error that reverting it removes, or None.
+        int8: Milliseconds in int8, or None.
+        fp32: Milliseconds in fp32, or None.
+        sensitivity_width: Bar of `sensitivity`.
+        int8_width: Bar of `int8`.
+        fp32_width: Bar of `fp32`.
+    """
+
+    name: str
+    precision: str
+    sensitivity: float | None
+    int8: float | None
+    fp32: float | None
+    sensitivity_width: float
+    int8_width: float
+    fp32_width: float
+
+
+def verdict(report: Report) -> tuple[str, str]:
+    """Return a tone (``good``, ``bad`` or ``unsure``) and the verdict in a few words."""
+    if not report.search.complete:
+        return "unsure", "Search unfinished"
+    if not report.accuracy.checked:
+        return "unsure", "Accuracy not checked"
+    return ("good", "Accuracy bar met") if report.accuracy.met else ("bad", "Accuracy bar missed")
+
+
+def cards(report: Report) -> list[Card]:
+    """Return the figures that matter most."""
+    return [_accuracy(report), _speed(report), _size(report), _groups(report), _cost(report)]
+
+
+def _accuracy(report: Report) -> Card:
+    accuracy = report.accuracy
+    title = accuracy.metric or "accuracy"
+    if accuracy.fp32 is None:
+        return Card(title, "–", "not checked")
+    if accuracy.int8 is None:
+        return Card(title, "–", f"fp32 {accuracy.fp32:.4f}; no trial yet")
+    text = f"fp32 {accuracy.fp32:.4f}; {loss_text(report)}"
+    return Card(title, f"{accuracy.int8:.4f}", text, "good" if accuracy.met else "bad")
+
+
+def loss_text(report: Report) -> str:
+    """Return the loss in words, relative where the bar is."""
+    accuracy = report.accuracy
+    loss, unit, digits = accuracy.drop_absolute or 0.0, "", 4
+    if accuracy.drop_relative is not None and accuracy.criterion.absolute is None:
+        loss, unit, digits = 100 * accuracy.drop_relative, " %", 2
+    if not loss:
+        return "nothing lost"
+    return f"{abs(loss):.{digits}f}{unit} {'gained' if loss < 0 else 'lost'}"
+
+
+def _speed(report: Report) -> Card:
+    latency = report.latency_ms
+    if latency.speedup is None or latency.fp32 is None or latency.int8 is None:
+        return Card("speed-up", "–", "latency was not compared")
+    text = f"{latency.fp32.p50:.2f} → {latency.int8.p50:.2f} ms"
+    if not latency.faster_than_fp32:
+        text += ", slower than fp32" if latency.slower_than_fp32 else ", no clear difference"
+    tone = "good" if latency.faster_than_fp32 else "bad" if latency.slower_than_fp32 else ""
+    return Card("speed-up", f"{latency.speedup:.2f}×", text, tone)
+
+
+def _size(report: Report) -> Card:
+    sizes = report.size_bytes
+    if sizes.int8 is None:
+        return Card("size", "–", "no model was saved yet")
+    if not sizes.fp32:
+        return Card("size", megabytes(sizes.int8), "size of fp32 not known")
+    text = f"{megabytes(sizes.fp32)} → {megabytes(sizes.int8)}"
+    return Card("size", f"{100 * sizes.int8 / sizes.fp32:.0f} %", text)
+
+
+def _groups(report: Report) -> Card:
+    groups = [op for op in report.ops if op.group and op.name == op.group]
+    if not groups:
+        return Card("groups in int8", "–", "ops are not known yet")
+    int8 = sum(op.precision == "int8" for op in groups)
+    kept = sum(_kind(op, report) == "k" for op in groups)
+    text = f"{kept} kept in fp32 by choice" if kept else "none kept in fp32 by choice"
+    return Card("groups in int8", f"{int8} of {len(groups)}", text)
+
+
+def _cost(report: Report) -> Card:
+    search = report.search
+    text = f"{count(search.trials, 'trial')} in {duration(search.seconds)}, {search.strategy}"
+    return Card("full evaluations", f"{search.full_evaluations:.4g}", text)
+
+
+def remarks(report: Report) -> list[str]:
+    """Return what limits the result, in sentences."""
+    search, latency = report.search, report.latency_ms
+    found = []
+    if not search.complete:
+        found.append(
+            "The search is not finished: this is the state so far. The same tune command continues "
+            "it, and the figures of latency and size come at its end."
+        )
+    if report.accuracy.checked and report.accuracy.met is False:
+        found.append("The model does not meet the accuracy bar; its file name says so.")
+    if search.complete and not report.accuracy.checked:
+        found.append("Accuracy was not checked: everything that can be is int8.")
+    interval = report.accuracy.interval
+    if report.accuracy.certainty and interval is not None and interval.verdict != "supported":
+        found.append(f"Certainty of the bar: {report.accuracy.certainty}.")
+    if report.ops and not any(op.precision == "int8" for op in report.ops):
+        found.append("No op runs in int8: the network of this report computes in fp32 throughout.")
+    if latency.slower_than_fp32:
+        found.append(
+            "On the machine of this report the int8 model is slower than fp32: use it for its size "
+            "only, or keep fp32."
+        )
+    if latency.noise is not None and not latency.noise.quiet:
+        found.append(latency.noise.remark)
+    if search.strategy_requested and search.strategy not in ("", search.strategy_requested):
+        found.append(
+            f"Strategy {search.strategy_requested} was asked for; {search.strategy} was used."
+        )
+    failed = sum(bool(trial.error) for trial in search.history)
+    if failed:
+        found.append(f"{count(failed, 'trial')} could not be evaluated; the table says why.")
+    return found
+
+
+def shipped(report: Report) -> int | None:
+    """Return the index of the trial whose model the report describes, or None."""
+    same = (trial for trial in report.search.history if trial.config == report.config)
+    matches = [trial.index for trial in same if trial.score == report.accuracy.int8]
+    if report.search.shipped is not None:
+        return report.search.shipped
+    return matches[0] if matches else None
+
+
+def op_rows(report: Report) -> list[OpRow]:
+    """Return all ops with their kinds, in the report's order."""
+    return [OpRow(i, op, _kind(op, report)) for i, op in enumerate(report.ops, 1)]
+
+
+def _kind(op: OpEntry, report: Report) -> str:
+    if op.precision == "int8":
+        return "q" if op.group else "m"
+    return "k" if op.group in report.kept else "f"
+
+
+def kind_counts(rows: list[OpRow]) -> list[tuple[str, str, int]]:
+    """Return (kind, its meaning, number of ops), without kinds that no op has."""
+    counts = Counter(row.kind for row in rows)
+    return [(kind, text, counts[kind]) for kind, text in KINDS.items() if counts[kind]]
+
+
+def group_rows(report: Report) -> list[GroupRow]:
+    """Return the groups of which something was learnt, the most sensitive or slowest first."""
+    sensitivity, latency = report.search.sensitivity, report.search.latency_map
+    precision = {op.group: op.precision for op in report.ops if op.name == op.group}
+    most = max((abs(value) for value in sensitivity.values()), default=0.0)
+    times = [t for one in latency.values() for t in (one.int8, one.fp32) if t is not None]
+    longest = max(times, default=0.0)
+    rows = []
+    for name in dict.fromkeys((*sensitivity, *latency)):
+        known = latency.get(name)
+        harm = sensitivity.get(name)
+        int8, fp32 = (known.int8, known.fp32) if known is not None else (None, None)
+        rows.append(
+            GroupRow(
+                name=name,
+                precision=precision.get(name, ""),
+                sensitivity=harm,
+                int8=int8,
+                fp32=fp32,
+                sensitivity_width=_width(harm, most),
+                int8_width=_width(int8, longest),
+                fp32_width=_width(fp32, longest),
+            )
+        )
+    return sorted(rows, key=lambda row: (-(row.sensitivity or 0.0), -(row.fp32 or 0.0)))
+
+
+def _width(value: float | None, longest: float) -> float:
+    return round(100 * max(value or 0.0, 0.0) / longest, 1) if longest > 0 else 0.0
+
+
+def groups_absent(report: Report) -> str:
+    """Return what of sensitivity and latency of groups the report lacks, or an empty string."""
+    search = report.search
+    missing = [
+        name
+        for name, known in (("sensitivity", search.sensitivity), ("latency", search.latency_map))
+        if not known
+    ]
+    if not missing:
+        return ""
+    return (
+        f"This run recorded no {' and no '.join(missing)} of single groups. A search measures them "
+        "only when plain int8 misses the bar, or its strategy needs them."
+    )
+
+
+def instruction_sets(report: Report) -> list[tuple[str, bool | None, str]]:
+    """Return (name, whether the model is exact there or None, remark)."""
+    given = report.instruction_sets or report.exact_on.instruction_sets
+    return [_instruction_set(name, value) for name, value in given.items()]
+
+
+def _instruction_set(name: str, value: Any) -> tuple[str, bool | None, str]:
+    if isinstance(value, bool):
+        return name, value, "" if value else "8-bit weights may saturate"
+    if not isinstance(value, Mapping):
+        return name, None, str(value)
+    exact = value.get("exact")
+    words = (f"{key.replace('_', ' ')}: {item}" for key, item in value.items() if key != "exact")
+    return name, exact if isinstance(exact, bool) else None, "; ".join(words)
+
+
+def megabytes(size: float | None) -> str:
+    """Return a size in megabytes, as text."""
+    return "–" if size is None else f"{size / 1e6:.2f} MB"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as text, such as ``7.2 s`` or ``2 h 5 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things, such as ``2 trials``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

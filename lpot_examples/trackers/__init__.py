@@ -1,0 +1,1 @@
+"""Listeners that pass trials on to the tools people follow experiments with."""

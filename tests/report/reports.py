@@ -1,0 +1,178 @@
+"""Reports to draw: of every kind that a run can end with, and of names that mean harm."""
+
+import random
+
+HOSTILE = "<script>alert(1)</script>\"'&amp; 日本語/\u202eevil \ud800"
+
+
+def trial(index, *, score, fp32=(), met=None, error="", **more):
+    loss = None if score is None else 0.8 - score
+    return {
+        "index": index,
+        "config": {
+            "fp32": list(fp32),
+            "activation_algorithm": "minmax",
+            "weight_algorithm": "mse",
+            "equalization": 0.5,
+            "bias_correction": True,
+        },
+        "score": score,
+        "loss": loss,
+        "allowance": 0.008,
+        "met": (loss is not None and loss <= 0.008) if met is None else met,
+        "seconds": 1.5,
+        "evaluated": 1.0,
+        "error": error,
+        "costs": {},
+        **more,
+    }
+
+
+def op(name, *, group=None, precision="int8", reason="a kernel"):
+    group = name if group is None else group
+    return {
+        "name": name, "type": "Conv2D", "group": group, "precision": precision, "reason": reason
+    }  # fmt: skip
+
+
+def timing(p50):
+    return {
+        "p50": p50, "p90": 1.2 * p50, "p99": 2 * p50, "mean": 1.1 * p50, "throughput": 1000 / p50
+    }  # fmt: skip
+
+
+LATENCY = {
+    "measured": True,
+    "fp32": timing(4.0),
+    "int8": timing(2.5),
+    "speedup": 1.6,
+    "speedup_interval": {"low": 1.5, "high": 1.7, "confidence": 0.957},
+    "faster_than_fp32": True,
+    "slower_than_fp32": False,
+    "batch_size": 1,
+    "noise": {"quiet": True, "remark": "1 of 31 rounds left out."},
+}
+NO_LATENCY = {"measured": False, "fp32": None, "int8": None, "speedup": None}
+
+
+def report(*, history=None, shipped=1, name="net", ops=None, latency=LATENCY, **more):
+    history = [trial(1, score=0.797)] if history is None else history
+    best = next((one for one in history if one["index"] == shipped), None)
+    met = best["met"] if best else None
+    loss = best["loss"] if best else None
+    return {
+        "model": {"name": name, "path": "out/net-int8.pb", "sha256": "ab" * 32},
+        "source": {"path": "net.pb", "sha256": "cd" * 32},
+        "engine": "lpot",
+        "accuracy": {
+            "checked": best is not None,
+            "metric": "top-1" if best else None,
+            "samples": 500,
+            "fp32": 0.8 if best else None,
+            "int8": best["score"] if best else None,
+            "drop_relative": None if loss is None else loss / 0.8,
+            "drop_absolute": loss,
+            "criterion": {
+                "relative": 0.01, "absolute": None, "higher_is_better": True,
+                "text": "at most 1 % relative loss",
+            },
+            "met": met,
+        },
+        "search": {
+            "strategy": "bisection",
+            "strategy_requested": "bisection",
+            "complete": True,
+            "sessions": 1,
+            "shipped": shipped,
+            "trials": len(history),
+            "full_evaluations": len(history) + 1,
+            "seconds": 7.2,
+            "history": history,
+        },
+        "latency_ms": latency,
+        "size_bytes": {"fp32": 1_300_000, "int8": 400_000},
+        "ops": [op(f"conv{i}") for i in range(8)] if ops is None else ops,
+        "config": best["config"] if best else {},
+        "calibration": {
+            "samples": 64, "activation_algorithm": "minmax", "weight_algorithm": "mse"
+        },
+        "host": {"cpu": "A CPU", "isa": "avx2", "cpu_isa": "avx512_vnni", "threads": 2},
+        "exact_on": {
+            "instruction_sets": {"avx2": False, "avx512_vnni": True},
+            "groups_that_may_saturate_elsewhere": 3,
+        },
+        "versions": {"tensorflow": "2.21.0"},
+        "seed": 7,
+        "spec": {"model": {"name": name}},
+        "run": {"command": "lpot_examples tune --topology=net", "written": "2026-11-21 10:00 UTC"},
+        **more,
+    }  # fmt: skip
+
+
+def many_trials():
+    """A hundred trials; some failed, one was stopped early."""
+    dice = random.Random(3)
+    names = [f"conv{i}" for i in range(30)]
+    history = []
+    for index in range(1, 101):
+        kept = dice.sample(names, dice.randint(0, 20))
+        score = 0.78 + 0.015 * min(1, len(kept) / 8) + dice.gauss(0, 0.002)
+        costs = {"performance": 2 + 0.1 * len(kept)}
+        history.append(trial(index, score=score, fp32=kept, costs=costs))
+    history[40] = trial(41, score=None, error="eval_func raised ValueError: <b>no</b>")
+    history[41] = trial(42, score=None, stopped_early={"bound": 0.03})
+    best = min((t for t in history if t["met"]), key=lambda t: len(t["config"]["fp32"]))
+    sure = {
+        "low": -0.002, "high": 0.012, "relative": {"low": -0.0025, "high": 0.015}, "level": 0.95,
+        "method": "paired BCa bootstrap", "samples": 500, "spread": 0.0, "verdict": "undecided",
+        "text": "the validation set is too small to be sure",
+    }  # fmt: skip
+    kept = set(best["config"]["fp32"])
+    made = report(
+        history=history,
+        shipped=best["index"],
+        ops=[op(name, precision="fp32" if name in kept else "int8") for name in names],
+    )
+    made["accuracy"] |= {"interval": sure, "certainty": sure["text"]}
+    made["search"]["sensitivity"] = {name: dice.random() for name in names}
+    made["search"]["latency_map"] = {
+        name: {"int8": 0.5 * (time := dice.random()), "fp32": time} for name in names
+    }
+    return made
+
+
+def many_ops(count=2000):
+    kinds = ("int8", "int8", "int8", "fp32")
+    ops = [
+        op(
+            f"backbone/stage{i // 100}/block{i}/separable/convolution"
+            if i % 7
+            else f"{HOSTILE}{i}",
+            group=None if i % 3 else "",
+            precision=kinds[i % 4],
+            reason="_FusedQuantizedConv2D: u8 input, 8-bit weights, u8 result",
+        )
+        for i in range(count)
+    ]
+    return report(ops=ops, name=HOSTILE)
+
+
+def failed():
+    """No int8 network met the bar; what is shipped computes in fp32."""
+    history = [trial(i, score=0.5 + i / 100) for i in (1, 2, 3)]
+    ops = [op(f"conv{i}", precision="fp32", reason="reverted") for i in range(8)]
+    return report(history=history, shipped=3, ops=ops, latency=NO_LATENCY)
+
+
+def unchecked():
+    return report(history=[], shipped=None, latency=NO_LATENCY)
+
+
+REPORTS = {
+    "one": report,
+    "hundred": many_trials,
+    "large": many_ops,
+    "failed": failed,
+    "unchecked": unchecked,
+    "slow": lambda: report(latency=NO_LATENCY),
+}

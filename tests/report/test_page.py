@@ -1,0 +1,180 @@
+"""The page: that it stands alone, escapes what it shows, and says what is absent."""
+
+import copy
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from lpot_examples.errors import LpotError, OutputError
+from lpot_examples.report.page import render, write_page
+from tests.report.reports import HOSTILE, NO_LATENCY, REPORTS, many_trials, report, trial
+
+# HTML lets these be left open.
+OPTIONAL = {"tr", "td", "th", "li", "p", "option"}
+VOID = {"meta", "link", "input", "br", "img"}
+
+
+class Reader(HTMLParser):
+    """Collects text by element, attributes, and tags that do not match."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.wrong, self.text, self.attributes, self.ids = [], [], [], [], []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        self.ids += [value for name, value in attrs if name == "id"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag):
+        while self.open and self.open[-1] != tag and self.open[-1] in OPTIONAL:
+            self.open.pop()
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+    def handle_data(self, data):
+        if "script" not in self.open and "style" not in self.open:
+            self.text.append(data)
+
+    @property
+    def words(self):
+        return " ".join(" ".join(self.text).split())
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_page_is_whole_and_stands_alone(name):
+    page = render(REPORTS[name]())
+    read = Reader(page)
+    assert not read.wrong
+    assert not read.open
+    assert len(page.encode("utf-8", "replace")) < 1_000_000
+    assert len(read.ids) == len(set(read.ids))
+    outside = [
+        (tag, value)
+        for tag, attribute, value in read.attributes
+        if attribute in ("src", "href", "data", "action", "poster") and not value.startswith("#")
+    ]
+    assert outside == [("link", "data:,")]
+    assert not re.search(r"https?://|url\(|@import|fetch\(|XMLHttp", page)
+    links = {value[1:] for _, name, value in read.attributes if name == "href" and value[0] == "#"}
+    assert links <= set(read.ids)
+
+
+def test_names_are_text_never_markup():
+    page = render(REPORTS["large"]())
+    assert "<script>alert" not in page
+    read = Reader(page)
+    assert page.count("<script>") == 1
+    assert HOSTILE in read.words
+    page = render(report(history=[trial(1, score=0.797), trial(2, score=None, error=HOSTILE)]))
+    assert "<script>alert" not in page
+
+
+def test_half_a_surrogate_pair_can_be_written(tmp_path):
+    write_page(report(name="half \ud800 pair"), tmp_path / "x.html")
+    assert "half ? pair" in (tmp_path / "x.html").read_text(encoding="utf-8")
+
+
+def test_the_verdict_and_the_figures():
+    words = Reader(render(report())).words
+    for text in (
+        "Accuracy bar met",
+        "0.7970",
+        "0.38 % lost",
+        "1.60×",
+        "4.00 → 2.50 ms",
+        "1.30 MB → 0.40 MB",
+        "8 of 8",
+        "1.60 times as fast (1.50 to 1.70, 96 % interval)",
+        "lpot_examples tune --topology=net",
+        "ab" * 32,
+        "cd" * 32,
+        "avx2 (of avx512_vnni)",
+    ):
+        assert text in words, text
+
+
+def test_what_is_absent_is_said():
+    words = Reader(render(REPORTS["unchecked"]())).words
+    assert "Accuracy was not checked in this run" in words
+    assert "Latency was not compared" in words
+    assert "no sensitivity and no latency of single groups" in words
+    assert "No trial was evaluated" in words
+    assert "Accuracy bar met" not in words
+    words = Reader(render(report(latency=NO_LATENCY))).words
+    assert "latency was not compared" in words
+    assert "times as fast" not in words
+
+
+def test_a_missed_bar_and_a_network_in_fp32():
+    words = Reader(render(REPORTS["failed"]())).words
+    assert "Accuracy bar missed" in words
+    assert "No op runs in int8" in words
+    assert "does not meet the accuracy bar" in words
+
+
+def test_the_interval_and_what_it_means():
+    words = Reader(render(many_trials())).words
+    assert "95 % interval of the loss -0.0020 … +0.0120" in words
+    assert "-0.25 % … +1.50 %" in words
+    assert "Certainty of the bar: the validation set is too small to be sure" in words
+    assert "stopped early: the loss is above 0.0300" in words
+    assert "eval_func raised ValueError: <b>no</b>" in words
+
+
+def test_a_slower_model_is_called_slower():
+    made = report()
+    made["latency_ms"] = {
+        **made["latency_ms"], "speedup": 0.7, "faster_than_fp32": False, "slower_than_fp32": True
+    }  # fmt: skip
+    words = Reader(render(made)).words
+    assert "the int8 model is slower than fp32" in words
+    made["latency_ms"] |= {"speedup": 1.01, "slower_than_fp32": False}
+    assert "no clear difference" in Reader(render(made)).words
+
+
+def test_exactness_in_either_form():
+    made = report()
+    assert "avx2 ✗ no 8-bit weights may saturate" in Reader(render(made)).words
+    made["instruction_sets"] = {"avx2": {"exact": True, "groups": 4}, "avx": {"exact": None}}
+    words = Reader(render(made)).words
+    assert "avx2 ✓ yes groups: 4" in words
+    assert "avx –" in words
+
+
+def test_a_report_of_an_older_version_is_drawn():
+    made = report()
+    for key in ("source", "engine", "run", "exact_on", "calibration", "versions", "host"):
+        del made[key]
+    del made["search"]["shipped"]
+    words = Reader(render(made)).words
+    assert "The command line was not recorded" in words
+    assert "trial 1, shipped" in words  # found by its configuration
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"accuracy": None}, "accuracy"),
+        ({"ops": [{"name": "a"}]}, "ops.0.precision"),
+        ({"size_bytes": {"int8": "large"}}, "size_bytes.int8"),
+        ({"latency_ms": {"speedup": float("nan")}}, "latency_ms.speedup"),
+    ],
+)
+def test_what_is_not_a_report_is_refused(change, place):
+    with pytest.raises(LpotError, match="is not a report of a tuning run") as error:
+        render({**copy.deepcopy(report()), **change})
+    assert place in str(error.value)
+
+
+def test_a_page_is_whole_or_not_written(tmp_path):
+    with pytest.raises(OutputError, match="cannot write the page"):
+        write_page(report(), tmp_path / "nowhere" / "x.html")
+    assert not [*tmp_path.iterdir()]
