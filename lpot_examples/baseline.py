@@ -105,6 +105,7 @@ def evaluate_baseline(
             metric=known["metric"],
             samples=known["samples"],
             per_sample=evidence.per_sample if evidence else None,
+            scores=known.get("scores", {}),
         )
     else:
         result = evaluator(backend.baseline(), _progress(listener, "evaluating fp32"))
@@ -114,6 +115,7 @@ def evaluate_baseline(
             score=result.score,
             metric=result.metric,
             samples=result.samples,
+            scores=dict(result.scores),
             evidence=evidence.to_dict() if evidence else None,
         )
     listener.baseline(result, again=known is not None)

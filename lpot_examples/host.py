@@ -20,43 +20,83 @@ from lpot_examples import cgroup
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExactWeights:
+    """Up to how many bits any weights are exact in an int8 kernel.
+
+    Attributes:
+        kernel: ``conv``, ``depthwise`` (each output channel reads one of several input channels;
+            oneDNN runs other depthwise convolutions as ``conv``) or ``matmul``.
+        reads: ``u8`` or ``s8``, the input's codes.
+        bits: 8, or 7 where sums of two products saturate in 16 bits. Eight-bit weights of which
+            no two neighbours sum to more than 128 are exact there as well, for ``u8``.
+    """
+
+    kernel: str
+    reads: str
+    bits: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class InstructionSet:
     """A level of x86 vector instructions, as far as int8 kernels are concerned.
 
     Attributes:
         name: The name used in reports.
         flags: The flags of ``/proc/cpuinfo`` that a CPU must all have.
-        u8s8_saturates: Whether products of uint8 activations and int8 weights are summed in pairs
-            in 16 bits with saturation (``vpmaddubsw``), so that weights must keep to 7 bits. True
-            for x86 without VNNI or AMX (oneDNN, "Nuances of int8 Computations").
+        exact: One entry for each kind of kernel and input.
+        source: How `exact` is known: ``measured`` (tests run each kernel with
+            ``ONEDNN_MAX_CPU_ISA`` against exact integers) or ``documented`` (oneDNN, "Nuances of
+            int8 Computations"). It holds with TensorFlow's oneDNN graph ops on or off: the int8
+            kernels are oneDNN's either way.
     """
 
     name: str
     flags: frozenset[str]
-    u8s8_saturates: bool
+    exact: tuple[ExactWeights, ...]
+    source: str
+
+    def weight_bits(self, kernel: str, reads: str) -> int:
+        """Return the bits up to which any weights are exact; see `ExactWeights`."""
+        return next(e.bits for e in self.exact if (e.kernel, e.reads) == (kernel, reads))
+
+    @property
+    def u8s8_saturates(self) -> bool:
+        """Whether any kernel needs fewer than eight bits."""
+        return any(entry.bits < 8 for entry in self.exact)
 
 
 _AVX512_FLAGS = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
+_VNNI_FLAGS = _AVX512_FLAGS | {"avx512_vnni"}
+
+# ``vpmaddubsw`` multiplies u8 by s8 and adds two products in 16 bits, with saturation. Signed
+# inputs are shifted by 128 and multiplied likewise; convolutions then halve weights of eight bits,
+# which rounds them again. Depthwise kernels have no two products to add.
+_PAIRS_SATURATE = (
+    ExactWeights(kernel="conv", reads="u8", bits=7),
+    ExactWeights(kernel="conv", reads="s8", bits=7),
+    ExactWeights(kernel="depthwise", reads="u8", bits=8),
+    ExactWeights(kernel="depthwise", reads="s8", bits=7),
+    ExactWeights(kernel="matmul", reads="u8", bits=7),
+    ExactWeights(kernel="matmul", reads="s8", bits=7),
+)
+# Four products are added in 32 bits (``vpdpbusd``, ``tdpbusd``), or one at a time.
+_ALL_EXACT = tuple(
+    ExactWeights(kernel=kernel, reads=reads, bits=8)
+    for kernel in ("conv", "depthwise", "matmul")
+    for reads in ("u8", "s8")
+)
 
 INSTRUCTION_SETS: Mapping[str, InstructionSet] = {
-    isa.name: isa
-    for isa in (
-        InstructionSet(name="generic", flags=frozenset(), u8s8_saturates=False),
-        InstructionSet(name="sse4", flags=frozenset({"sse4_1"}), u8s8_saturates=True),
-        InstructionSet(name="avx", flags=frozenset({"avx"}), u8s8_saturates=True),
-        InstructionSet(name="avx2", flags=frozenset({"avx2", "fma"}), u8s8_saturates=True),
-        InstructionSet(
-            name="avx_vnni", flags=frozenset({"avx2", "fma", "avx_vnni"}), u8s8_saturates=False
-        ),
-        InstructionSet(name="avx512", flags=_AVX512_FLAGS, u8s8_saturates=True),
-        InstructionSet(
-            name="avx512_vnni", flags=_AVX512_FLAGS | {"avx512_vnni"}, u8s8_saturates=False
-        ),
-        InstructionSet(
-            name="amx_int8",
-            flags=_AVX512_FLAGS | {"avx512_vnni", "amx_tile", "amx_int8"},
-            u8s8_saturates=False,
-        ),
+    name: InstructionSet(name=name, flags=frozenset(flags), exact=exact, source=source)
+    for name, flags, exact, source in (
+        ("generic", (), _ALL_EXACT, "documented"),
+        ("sse4", {"sse4_1"}, _PAIRS_SATURATE, "measured"),
+        ("avx", {"avx"}, _PAIRS_SATURATE, "measured"),
+        ("avx2", {"avx2", "fma"}, _PAIRS_SATURATE, "measured"),
+        ("avx_vnni", {"avx2", "fma", "avx_vnni"}, _ALL_EXACT, "documented"),
+        ("avx512", _AVX512_FLAGS, _PAIRS_SATURATE, "measured"),
+        ("avx512_vnni", _VNNI_FLAGS, _ALL_EXACT, "measured"),
+        ("amx_int8", _VNNI_FLAGS | {"amx_tile", "amx_int8"}, _ALL_EXACT, "documented"),
     )
 }
 """Name → facts, in the order in which oneDNN prefers them, worst first."""

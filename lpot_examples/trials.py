@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from lpot_examples.backends.base import Backend
 from lpot_examples.calibration.statistics import Statistics
-from lpot_examples.errors import EmitError, EvaluationError, OutputError
+from lpot_examples.errors import EmitError, EvaluationError, LpotError, OutputError
+from lpot_examples.evaluation.bars import Bars, Verdict
 from lpot_examples.evaluation.comparison import Comparison
 from lpot_examples.evaluation.criterion import Criterion
 from lpot_examples.evaluation.evaluator import Evaluator, Progress
@@ -22,7 +23,10 @@ from lpot_examples.events import Listener
 from lpot_examples.graph import TuningConfig
 from lpot_examples.journal import Journal
 from lpot_examples.probe import select
+from lpot_examples.search.objective import Objective
 from lpot_examples.search.trial import Trial
+from lpot_examples.spec import Spec
+from lpot_examples.spec.evaluation import METRIC_OPTIONS
 from lpot_examples.workspace import Workspace
 
 
@@ -34,11 +38,16 @@ class TrialRunner:
         statistics: Calibration statistics by sampling size.
         evaluator: Scores models.
         criterion: The bar.
-        baseline: The fp32 score.
+        baseline: The fp32 score; if it has several metrics, so must every candidate's.
         workspace: Where candidates are written.
         journal: Where trials are recorded.
         listener: Told of progress and results.
         comparison: The fp32 model's evaluation, sample by sample; None for its score alone.
+        bars: The bar of each metric where there are several; ``criterion`` for all of them if None.
+        objective: What decides among trials that meet the bar.
+        measures: By objective, what measures a candidate's file, such as its peak memory. Only
+            trials that meet the bar are measured.
+        latency: Milliseconds that a configuration takes, where these are known.
     """
 
     def __init__(
@@ -53,6 +62,10 @@ class TrialRunner:
         journal: Journal,
         listener: Listener,
         comparison: Comparison | None = None,
+        bars: Bars | None = None,
+        objective: Objective | None = None,
+        measures: Mapping[str, Callable[[Path], float]] | None = None,
+        latency: Callable[[TuningConfig], float] | None = None,
     ) -> None:
         self._backend = backend
         self._statistics = statistics
@@ -62,6 +75,11 @@ class TrialRunner:
         self._workspace = workspace
         self._journal = journal
         self._listener = listener
+        self._bars = bars or Bars(criterion=criterion)
+        self._objective = objective or Objective()
+        self._bars.judge(baseline, baseline)  # names that do not fit had better be told at once
+        self._measures = dict(measures or {})
+        self._latency = latency
         self._comparison = comparison or Comparison(baseline, None, criterion)
         self.trials: list[Trial] = []
         self._hashes: dict[str, str] = {}  # configuration's digest to SHA-256 of its file
@@ -87,8 +105,20 @@ class TrialRunner:
         if not stopped or (best is not None and best.met):
             return
         promising = min(stopped, key=lambda trial: trial.loss or 0.0)
-        if best is None or (best.loss or 0.0) > (promising.loss or 0.0):
-            self.run(promising.config, event="settled")
+        if best is not None and (best.loss or 0.0) <= (promising.loss or 0.0):
+            return
+        self._listener.note(
+            f"no trial met the bar; trial {promising.index}, the most promising of those that were "
+            "stopped, is evaluated fully."
+        )
+        place = promising.index - 1
+        later = self.trials[place + 1 :]
+        del self.trials[place:]  # it takes its own place again
+        try:
+            full = self.run(promising.config, event="settled")
+            self.trials[place] = replace(full, evaluated=full.evaluated + promising.evaluated)
+        finally:
+            self.trials += later
 
     def run(self, config: TuningConfig, *, event: str = "trial") -> Trial:
         """Return the trial of a configuration; evaluated unless the journal has it.
@@ -123,12 +153,8 @@ class TrialRunner:
 
     @property
     def best(self) -> Trial | None:
-        """The trial to ship: the fastest that meets the bar, else the most accurate."""
-        scored = [trial for trial in self.trials if trial.score is not None]
-        passing = [trial for trial in scored if trial.met]
-        if passing:
-            return min(passing, key=lambda trial: (self._fp32_work(trial), trial.loss))
-        return min(scored, key=lambda trial: trial.loss or 0.0, default=None)
+        """The trial to ship: the objective's best that meets the bar, else the most accurate."""
+        return self._objective.best(self.trials, self._fp32_work)
 
     def file(self, trial: Trial) -> Path:
         """Return the file that was evaluated in a trial; made again if it is gone or damaged.
@@ -169,28 +195,46 @@ class TrialRunner:
         model = self._backend.load(path)
         result: EvaluationResult | None = None
         error = ""
+        verdict: Verdict | None = None
+        # A race looks at one metric only.
+        race = race and not self._baseline.scores
         monitor = self._comparison.race(config.digest()) if race else None
         try:
             result = self._evaluator(model, self._reporter(f"evaluating trial {number}"), monitor)
+            verdict = self._bars.judge(self._baseline, result)
         except EvaluationError as failure:
             error = str(failure)
         finally:
             model.close()
         if monitor is not None and monitor.stopped(result):
             return self._stopped(config, monitor, seconds=time.monotonic() - started)
-        score = None if result is None else result.score
-        loss = None if score is None else self._criterion.loss(self._baseline.score, score)
+        seconds = time.monotonic() - started
+        if result is None or verdict is None:
+            return self._failed(config, error, seconds=seconds, evaluated=1.0)
         return Trial(
             index=number,
             config=config,
-            score=score,
-            loss=loss,
-            allowance=self._criterion.allowance(self._baseline.score),
-            met=score is not None and self._criterion.met(self._baseline.score, score),
-            seconds=time.monotonic() - started,
-            error=error,
-            interval=self._interval(result),
+            score=verdict.score,
+            loss=verdict.loss,
+            allowance=verdict.allowance,
+            met=verdict.met,
+            seconds=seconds,
+            interval=None if verdict.scores else self._interval(result),
+            scores=verdict.scores,
+            costs=self._costs(config, path, met=verdict.met),
         )
+
+    def _costs(self, config: TuningConfig, path: Path, *, met: bool) -> dict[str, float]:
+        """Return what is known of a candidate besides its accuracy, by objective."""
+        costs = {"modelsize": float(path.stat().st_size)}
+        if self._latency is not None:
+            costs["performance"] = self._latency(config)
+        for name, measure in self._measures.items() if met else ():
+            try:
+                costs[name] = measure(path)
+            except LpotError as error:
+                self._listener.warning(f"the {name} of a candidate was NOT measured: {error}")
+        return costs
 
     def _interval(self, result: EvaluationResult | None) -> dict[str, Any] | None:
         """Return how sure a candidate's loss is, if it may be shipped: it can take a second."""
@@ -219,8 +263,10 @@ class TrialRunner:
             stopped_early=asdict(stop),
         )
 
-    def _failed(self, config: TuningConfig, error: str, *, seconds: float) -> Trial:
-        """Return the trial of a configuration of which no network could be made."""
+    def _failed(
+        self, config: TuningConfig, error: str, *, seconds: float, evaluated: float = 0.0
+    ) -> Trial:
+        """Return the trial of a configuration that could not be made or evaluated."""
         return Trial(
             index=len(self.trials) + 1,
             config=config,
@@ -229,7 +275,7 @@ class TrialRunner:
             allowance=self._criterion.allowance(self._baseline.score),
             met=False,
             seconds=seconds,
-            evaluated=0.0,
+            evaluated=evaluated,
             error=error,
         )
 
@@ -265,3 +311,33 @@ class TrialRunner:
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def criterion_of(spec: Spec) -> Criterion:
+    """Return the bar of a spec."""
+    wanted = spec.tuning.accuracy_criterion
+    return Criterion(
+        relative=wanted.relative,
+        absolute=wanted.absolute,
+        higher_is_better=wanted.higher_is_better,
+    )
+
+
+def bars_of(spec: Spec) -> Bars:
+    """Return the bar of each metric of a spec; by default that of ``accuracy_criterion``."""
+    criterion = criterion_of(spec)
+    accuracy = spec.evaluation.accuracy
+    if accuracy is None or accuracy.multi_metrics is None:
+        return Bars(criterion=criterion)
+    given = accuracy.multi_metrics
+    names = tuple(name for name in given if name not in METRIC_OPTIONS)
+    senses = given.get("higher_is_better") or [criterion.higher_is_better] * len(names)
+    own = [replace(criterion, higher_is_better=sense) for sense in senses]
+    if "relative" in given:
+        own = [replace(one, relative=v) for one, v in zip(own, given["relative"], strict=True)]
+        own = [replace(one, absolute=None) for one in own]
+    elif "absolute" in given:
+        pairs = zip(own, given["absolute"], strict=True)
+        own = [replace(one, relative=None, absolute=value) for one, value in pairs]
+    weights = tuple(given.get("weight") or ())
+    return Bars(criterion=criterion, names=names, own=tuple(own), weights=weights)

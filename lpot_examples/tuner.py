@@ -10,23 +10,25 @@ from typing import Any
 
 from lpot_examples.backends.base import Backend, Model, OpDecision
 from lpot_examples.baseline import Baseline, evaluate_baseline
+from lpot_examples.benchmark.footprint import peak_memory
 from lpot_examples.calibration.cache import DataHash, StatisticsCache
 from lpot_examples.calibration.feed import Array, batches, samples
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import LpotError
-from lpot_examples.evaluation.criterion import Criterion
 from lpot_examples.evaluation.evaluator import Evaluator
 from lpot_examples.events import Listener
 from lpot_examples.graph import TuningConfig
 from lpot_examples.journal import Journal
+from lpot_examples.pace import Pace
 from lpot_examples.probe import SAMPLES, OutputErrorProbe, select
 from lpot_examples.report.build import Latency, Outcome, build_report, measure
 from lpot_examples.report.partial import describe_run
 from lpot_examples.report.publish import publish, remove_pair, write_reports
 from lpot_examples.search import SearchSpace, Trial
+from lpot_examples.search.objective import Objective
 from lpot_examples.search.strategies import DEFAULT, STRATEGIES, Strategy, StrategyContext
 from lpot_examples.spec import Spec
-from lpot_examples.trials import TrialRunner, file_hash
+from lpot_examples.trials import TrialRunner, bars_of, criterion_of, file_hash
 from lpot_examples.workspace import Workspace, page_path, report_path, temporary_path
 
 # Fewer samples than this beyond the calibration data say too little; seen ones are used then.
@@ -101,7 +103,7 @@ class Tuner:
         self._cache = StatisticsCache(workspace.calibration, calibration_key)
         self._listener = listener
         self._benchmark_seconds = benchmark_seconds
-        self._criterion = _criterion(spec)
+        self._criterion = criterion_of(spec)
         self._started = time.monotonic()
         self._samples: list[dict[str, Array]] = []
         self._statistics: dict[int, Statistics] = {}
@@ -149,7 +151,7 @@ class Tuner:
         self._statistics = self._calibrate()
         strategy = self._strategy()
         if self._baseline is None or self._evaluator is None:
-            return self._unchecked(strategy.ask())
+            return self._unchecked(strategy.plain())
         self._runner = runner = TrialRunner(
             backend=self._backend,
             statistics=self._statistics,
@@ -160,6 +162,9 @@ class Tuner:
             journal=self._journal,
             listener=self._listener,
             comparison=self._baseline.comparison,
+            bars=bars_of(self._spec),
+            objective=(objective := Objective.of(self._spec)),
+            measures={"footprint": self._peak_memory} if "footprint" in objective.names else {},
         )
         self._listener.stage("Searching")
         while not self._out_of_budget(runner) and (config := strategy.ask()) is not None:
@@ -188,8 +193,28 @@ class Tuner:
                 f"strategy '{wanted}' is not available in this version; {used} is used."
             )
         probe = OutputErrorProbe(self._backend, self._statistics, self._samples, self._journal)
-        context = StrategyContext(self._space, probe, self._listener.progress)
+        wish = self._spec.tuning
+        pace = self._pace()
+        context = StrategyContext(
+            self._space,
+            probe,
+            self._listener.progress,
+            seed=wish.random_seed,
+            max_trials=wish.exit_policy.max_trials,
+            keep_going=wish.exit_policy.timeout > 0,
+            weights=(wish.strategy.accuracy_weight, wish.strategy.latency_weight),
+            costs=None if pace is None else pace.costs(self._space.base),
+            compare=None if pace is None else pace.compare,
+        )
         return STRATEGIES[used](context)
+
+    def _pace(self) -> Pace | None:
+        """Return what measures latencies in the search, unless they are not to be measured."""
+        if self._benchmark_seconds <= 0 or not self._samples:
+            return None
+        self._listener.stage("Measuring the latency of every op")
+        sample = {name: array[:1] for name, array in self._samples[0].items()}
+        return Pace(self._backend, self._statistics, sample, self._journal)
 
     def _out_of_budget(self, runner: TrialRunner) -> bool:
         """Tell whether no more trials may be made; those of the journal cost no time."""
@@ -259,9 +284,13 @@ class Tuner:
         enough = sum(map(samples, after)) >= _FEWEST_UNSEEN
         self._samples = after if enough else first
 
-    def _unchecked(self, config: TuningConfig | None) -> TuningResult:
+    def _peak_memory(self, model: Path) -> int:
+        return peak_memory(
+            model, inputs=tuple(self._backend.input_spec), outputs=self._spec.model.outputs
+        )
+
+    def _unchecked(self, config: TuningConfig) -> TuningResult:
         """Quantize all that can be, from calibration alone."""
-        assert config is not None
         why = (
             "performance_only is set"
             if self._spec.tuning.exit_policy.performance_only
@@ -306,6 +335,7 @@ class Tuner:
             seconds=self._elapsed(),
             latency=None,
             decisions=self._decisions(config),
+            exactness=self._backend.exactness(config, select(self._statistics, config)),
             config=config,
             source=self._source,
             model=target,
@@ -392,12 +422,3 @@ def _runnable(spec: Spec) -> str:
     """Return the name of the strategy that runs: the spec's, or the default."""
     wanted = spec.tuning.strategy.name
     return wanted if wanted in STRATEGIES else DEFAULT
-
-
-def _criterion(spec: Spec) -> Criterion:
-    wanted = spec.tuning.accuracy_criterion
-    return Criterion(
-        relative=wanted.relative,
-        absolute=wanted.absolute,
-        higher_is_better=wanted.higher_is_better,
-    )

@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "journal": {"errors"},
     "benchmark": {"errors", "host"},
     "search": {"errors", "graph", "spec"},
+    "trackers": {"errors", "evaluation", "events", "search", "spec"},
     "backends": {"errors", "host", "graph", "quantize", "calibration"},
 }
 

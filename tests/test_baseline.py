@@ -59,6 +59,11 @@ class Answers:
                 return 0.0
         return found.mean(), found
 
+    def scored(self, trial):
+        """The score that the whole set gives a trial's configuration."""
+        score = HOPELESS.score(TuningConfig.from_dict(trial["config"]))
+        return (self.hardness < score).mean()
+
 
 class Numbers(Answers):
     """The same, as one number."""
@@ -118,13 +123,22 @@ def test_if_none_meets_the_bar_the_best_is_evaluated_fully(tmp_path):
     }
     result = tune_fake(HOPELESS, tmp_path, eval_func=(answers := Answers()), spec=spec)
     assert result.met is False
-    *given_up, settled = trials(result)
+    lines = map(json.loads, (tmp_path / "journal.jsonl").read_text().splitlines())
+    given_up = [event["data"] for event in lines if event["event"] == "trial"]
+    assert len(given_up) == 2
     assert all(trial["stopped_early"] for trial in given_up)
-    assert settled["evaluated"] == 1.0
-    assert settled["config"]["fp32"] == min(given_up, key=lambda t: t["loss"])["config"]["fp32"]
-    assert result.report["accuracy"]["int8"] == settled["score"]
+    (settled,) = [trial for trial in trials(result) if not trial["stopped_early"]]
+    promising = min(given_up, key=lambda trial: trial["loss"])
+    assert (settled["index"], settled["config"]) == (promising["index"], promising["config"])
+    assert settled["evaluated"] == 1.0 + promising["evaluated"]
+    assert [trial["index"] for trial in trials(result)] == [1, 2]
+    assert result.report["accuracy"]["int8"] == settled["score"] == answers.scored(settled)
+    calls = len(answers.used)
     again = tune_fake(HOPELESS, tmp_path, eval_func=answers, spec=spec)
-    assert [trial["score"] for trial in trials(again)] == [None, None, settled["score"]]
+    assert [trial["score"] for trial in trials(again)] == [
+        trial["score"] for trial in trials(result)
+    ]
+    assert len(answers.used) == calls
 
 
 @pytest.mark.parametrize("call", range(1, 6))

@@ -199,7 +199,17 @@ def test_unchecked_accuracy_is_said(tmp_path, spec, eval_func, why):
     assert result.path.exists()
 
 
-@pytest.mark.parametrize("name", ["basic", "mse", "bayesian", "random", "conservative"])
+@pytest.mark.parametrize("name", ["basic", "mse", "tpe", "random", "exhaustive", "conservative"])
+def test_lpots_strategies_run_by_name(tmp_path, name):
+    heard = Heard()
+    spec = {"tuning.strategy.name": name, "tuning.exit_policy.max_trials": 30}
+    result = tune_fake(EASY, tmp_path, spec=spec, listener=heard)
+    assert result.met
+    assert heard.warnings == []
+    assert result.report["search"]["strategy"] == name
+
+
+@pytest.mark.parametrize("name", ["sigopt", "hawq_v2", "mse_v2", "auto"])
 def test_a_strategy_that_cannot_run_is_said(tmp_path, name):
     heard = Heard()
     result = tune_fake(EASY, tmp_path, spec={"tuning.strategy.name": name}, listener=heard)
@@ -383,7 +393,7 @@ def test_stopping_at_any_evaluation_and_going_on(tmp_path, call):
     assert result.report["search"]["full_evaluations"] == 7
     # The uncertified model that the stopped session saved is superseded.
     files = sorted(path.name for path in folder.glob("fake-int8*"))
-    assert files == ["fake-int8.fake", "fake-int8.report.json"]
+    assert files == ["fake-int8.fake", "fake-int8.report.html", "fake-int8.report.json"]
 
 
 def test_what_a_stopped_run_saves_has_its_report(tmp_path):

@@ -122,6 +122,8 @@ def measure_network(
             if batch == plan.batches[0]:
                 _compare_outputs(session)
             rounds = _rounds(session, store.cores)
+            if not rounds:
+                break
             kept, noise = select_rounds(rounds, plan.schedule)
             stats = {name: collect(kept, name, batch_size=batch) for name in session.workers}
             for name, found in stats.items():
@@ -190,14 +192,17 @@ def _compare_outputs(session: _Session) -> None:
 
 
 def _rounds(session: _Session, cores: Sequence[int]) -> list[Round]:
-    """Play the rounds; a column that fails is left out and the rounds start again."""
+    """Play the rounds; a column that fails is left out and the rounds start again.
+
+    No round is played if all have failed.
+    """
     while session.workers:
         players = Players(session.workers, cores)
         try:
             return play_rounds(list(session.workers), players, session.plan.schedule)
         except ColumnFailed as failed:
             session.fail(failed.name, str(failed))
-    raise LpotError("no column could be measured.")
+    return []
 
 
 def _latency(stats: LatencyStats) -> dict[str, Any]:

@@ -106,11 +106,7 @@ RUNTIMES: Mapping[str, Callable[..., Opened]] = {
     "onnxruntime": onnxruntime,
     "openvino": openvino,
 }
-"""Loaders by name: ``loader(path, inputs=, outputs=, threads=, batch=)``."""
+"""Loaders, by the name of the runtime's Python module."""
 
-MODULES: Mapping[str, str] = {
-    "tensorflow": "tensorflow",
-    "onnxruntime": "onnxruntime",
-    "openvino": "openvino",
-}
-"""What to import before loading is timed."""
+FIXED_BATCH = frozenset({"openvino"})
+"""Runtimes whose loaders make a model for one batch size only."""

@@ -64,7 +64,8 @@ def summarize(results: Sequence[Result]) -> dict[str, Any]:
         batch size. ``best``: ours / the faster of ONNX Runtime and OpenVINO by network and batch
         size. ``slower``: where ours is slower than fp32. ``goals``: by goal its limit, the value
         and whether it is met (None where nothing was measured). ``broken``: columns whose outputs
-        are far from fp32. ``failed``: columns without a figure, with the reason.
+        are far from fp32. ``failed``: columns without a figure, with the reason. ``noisy``: what
+        was measured while others used the cores.
     """
     ratios = [
         (result["network"], batch, name, ratio["value"])
@@ -89,6 +90,12 @@ def summarize(results: Sequence[Result]) -> dict[str, Any]:
         "goals": _goals(means, best, slower, measured=bool(means.get("fp32"))),
         "broken": [found for result in results for found in _broken(result)],
         "failed": [found for result in results for found in _failed(result)],
+        "noisy": [
+            {"network": result["network"], "batch": int(batch)}
+            for result in results
+            for batch, noise in result["noise"].items()
+            if not noise["quiet"]
+        ],
     }
 
 

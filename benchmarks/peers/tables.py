@@ -146,6 +146,7 @@ def _goals(summary: Mapping[str, Any], box: Box) -> Table:
         value = goal["value"]
         text = "–" if value is None else str(value) if name == "slower" else f"{value:.3f}"
         met = {True: "yes", False: "NO", None: "not measured"}[goal["met"]]
+        met += " (noisy)" if summary["noisy"] and goal["met"] is not None else ""
         table.add_row(_GOALS[name], f"≤ {goal['limit']}", text, met)
     return table
 
@@ -177,6 +178,11 @@ def _remarks(report: Mapping[str, Any]) -> list[Text | str]:
         f"FAILED: {row['network']}, {row['column']}: {row['error']}" for row in summary["failed"]
     ]
     lines += [f"not measured: {name}: {why}" for name, why in report["skipped"].items()]
+    if summary["noisy"]:
+        lines.append(
+            f"NOISY: others used the cores in {len(summary['noisy'])} of the measurements; repeat "
+            "them on a quiet machine before using a figure."
+        )
     lines += _kernels(report)
     lines.append("~: other processes used the cores while the model was made.")
     return [escape(line) for line in lines]

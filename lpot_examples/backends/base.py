@@ -9,9 +9,12 @@ from typing import Any, Protocol
 
 from lpot_examples.calibration.feed import Array, InputSpec
 from lpot_examples.calibration.statistics import Statistics
-from lpot_examples.graph import OpGraph, TuningConfig
+from lpot_examples.graph import LatencyMap, OpGraph, TuningConfig
+from lpot_examples.host import INSTRUCTION_SETS
 
 Progress = Callable[[int], None]
+Exactness = Mapping[str, Sequence[str]]
+"""Instruction set (of `host.INSTRUCTION_SETS`) → groups whose kernels could saturate there."""
 
 FRAGILE = "could saturate without VNNI"
 """Part of the reason of every op that is not exact on all instruction sets."""
@@ -34,6 +37,12 @@ class OpDecision:
     group: str
     precision: str
     reason: str
+
+
+def exactness_of(decisions: Iterable[OpDecision]) -> dict[str, list[str]]:
+    """Return the `Exactness` that the reasons of ops tell of."""
+    fragile = sorted({one.group or one.name for one in decisions if FRAGILE in one.reason})
+    return {name: fragile if isa.u8s8_saturates else [] for name, isa in INSTRUCTION_SETS.items()}
 
 
 class Model(Protocol):
@@ -98,6 +107,20 @@ class Backend(Protocol):
         self, config: TuningConfig, statistics: Statistics, reverted: Mapping[str, str]
     ) -> list[OpDecision]:
         """Return every op's precision and reason; ``reverted`` says why groups stay fp32."""
+
+    def exactness(self, config: TuningConfig, statistics: Statistics) -> Exactness:
+        """Return which groups of a configuration's network could saturate, and where."""
+
+    def latencies(
+        self, config: TuningConfig, statistics: Statistics, batch: dict[str, Array]
+    ) -> LatencyMap | None:
+        """Time every choice of precision on this host, or return None if that is not possible.
+
+        Args:
+            config: Says which groups may be int8 at all.
+            statistics: Calibration statistics.
+            batch: What to run on.
+        """
 
     def raw_outputs(self, model: Model, batch: dict[str, Array]) -> list[Array]:
         """Return a model's outputs on a batch, in order."""

@@ -3,12 +3,12 @@
 It speaks JSON, one object a line. The first line on standard input is a `Job`; the worker pins
 itself to the job's cores, loads the models and answers ``{"ready": true}``. Then it obeys:
 
-    {"do": "warm_up", "model": name, "calls": n}                          -> {"cpu": s}
-    {"do": "turn", "model": name, "seconds": s, "calls": n or null}      -> {"ns": [...], "cpu": s}
+    {"do": "warm_up", "model": name, "calls": n}              -> {"cpu": s, "peak": b}
+    {"do": "turn", "model": name, "seconds": s, "calls": n or null}      -> {"ns": [...], …}
 
-``cpu`` is the CPU time the process has used. A failure is answered with
-``{"error": class name, "message": text}``. The end of standard input ends the worker, so that none
-survives its parent.
+``cpu`` is the CPU time the process has used, ``peak`` its greatest resident memory in bytes. A
+failure is answered with ``{"error": class name, "message": text}``. The end of standard input ends
+the worker, so that none survives its parent.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -96,7 +97,20 @@ def _obey(command: dict[str, Any], runs: Mapping[str, Callable[[], object]]) -> 
             run()
     else:
         answer["ns"] = burst(run, turn_seconds=command["seconds"], turn_calls=command["calls"])
-    return {**answer, "cpu": time.process_time()}
+    return {**answer, "cpu": time.process_time(), "peak": _peak()}
+
+
+def _peak() -> int:
+    """Return the greatest resident memory of this process, bytes.
+
+    Not from getrusage where it can be helped: that includes the parent's memory before exec.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _load(job: Job) -> dict[str, Callable[[], object]]:

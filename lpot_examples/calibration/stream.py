@@ -4,32 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 
 from lpot_examples.calibration.feed import Array, samples
 
 Batch = dict[str, Array]
+Item = TypeVar("Item")
 
 # A run takes no more than this. Its cost beyond plain inference is mostly per op, so that single
 # samples are dear; eight photographs of 224 × 224 fit, of 352 × 352 four.
 MOST_SAMPLES = 8
 MOST_VALUES = 3 << 19
 
-_END: Batch = {}
+_END: Any = object()
 
 
-def ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield the batches; the next one is read in a thread while the consumer works on this one.
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items; the next one is read in a thread while the consumer works on this one.
 
     What reading raises is raised here.
     """
-    iterator = iter(batches)
+    iterator = iter(items)
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(next, iterator, _END)
-        while (batch := coming.result()) is not _END:
+        while (item := coming.result()) is not _END:
             coming = reader.submit(next, iterator, _END)
-            yield batch
+            yield item
 
 
 def together(

@@ -118,8 +118,10 @@ def _print_details(report: dict[str, Any], result: TuningResult) -> None:
     elsewhere = report["exact_on"]
     unsafe = [name for name, exact in elsewhere["instruction_sets"].items() if not exact]
     if unsafe:
+        many = elsewhere["groups_that_may_saturate_elsewhere"]
         say(
-            f"note: 8-bit weights may saturate on CPUs of {', '.join(unsafe)}; for these, tune "
+            f"note: 8-bit weights of {_count(many, 'group')} may saturate on CPUs of "
+            f"{', '.join(unsafe)}; for these, tune "
             f"with {'' if report['engine'] == 'lpot' else '--engine=lpot '}--target_isa=avx2."
         )
     noise = report["latency_ms"].get("noise")

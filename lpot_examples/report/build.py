@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lpot_examples.backends.base import FRAGILE, OpDecision
+from lpot_examples.backends.base import Exactness, OpDecision
 from lpot_examples.benchmark.result import BenchmarkReport
 from lpot_examples.calibration.feed import Array, samples
 from lpot_examples.errors import OutputError
@@ -20,6 +20,7 @@ from lpot_examples.evaluation.criterion import Criterion
 from lpot_examples.evaluation.repeat import Repeatability
 from lpot_examples.evaluation.result import EvaluationResult
 from lpot_examples.graph import TuningConfig
+from lpot_examples.graph.latency import LatencyMap
 from lpot_examples.host import INSTRUCTION_SETS, host_info, library_versions
 from lpot_examples.report.run import run_facts
 from lpot_examples.search import Trial
@@ -42,6 +43,7 @@ class Outcome:
         seconds: Wall time from start to the end of the search.
         latency: The comparison of ``fp32`` with ``int8``, or None if it was left out.
         decisions: Every op's precision and reason.
+        exactness: Where which groups could saturate.
         config: The shipped configuration.
         source: The fp32 model's file, or None.
         model: The shipped file.
@@ -51,6 +53,8 @@ class Outcome:
         repeatability: What evaluating a model again showed, or None if none was.
         sessions: How many times the run was started or continued.
         complete: False for the best so far of a run that was stopped.
+        sensitivity: Group name to the output error that reverting it removes, where it was found.
+        latency_map: What groups and boundaries take, where it was measured; no stand-in.
     """
 
     spec: Spec
@@ -61,6 +65,7 @@ class Outcome:
     seconds: float
     latency: Latency | None
     decisions: Sequence[OpDecision]
+    exactness: Exactness
     config: TuningConfig
     source: Path | None
     model: Path
@@ -70,6 +75,8 @@ class Outcome:
     repeatability: Repeatability | None = None
     sessions: int = 1
     complete: bool = True
+    sensitivity: Mapping[str, float] = field(default_factory=dict)
+    latency_map: LatencyMap | None = None
 
 
 def build_report(outcome: Outcome) -> dict[str, Any]:
@@ -101,7 +108,8 @@ def build_report(outcome: Outcome) -> dict[str, Any]:
             **host.to_dict(),
             "threads": host.logical_cores,
         },
-        "exact_on": _exact_on(outcome),
+        "exact_on": _exact_on(outcome.exactness),
+        "instruction_sets": _instruction_sets(outcome.exactness),
         "versions": library_versions(),
         "seed": outcome.spec.tuning.random_seed,
         "spec": outcome.spec.to_dict(),
@@ -225,8 +233,10 @@ def _accuracy(outcome: Outcome) -> dict[str, Any]:
 
 
 def _uncertainty(outcome: Outcome) -> str:
-    """Tell what is known of the bar where evaluations give one number each."""
+    """Tell what is known of the bar where there is no interval."""
     best, repeated = outcome.best, outcome.repeatability
+    if best is not None and best.scores:
+        return "how sure the losses are is not known: intervals are for a single metric"
     if best is not None and best.loss is not None and repeated is not None and repeated.spread:
         if abs(best.allowance - best.loss) <= 2 * repeated.spread:
             return (
@@ -260,6 +270,8 @@ def _search(outcome: Outcome) -> dict[str, Any]:
         "trials": len(outcome.trials),
         "full_evaluations": evaluations + (1 if outcome.baseline is not None else 0),
         "seconds": outcome.seconds,
+        "sensitivity": dict(outcome.sensitivity),
+        "latency_map": None if outcome.latency_map is None else outcome.latency_map.to_dict(),
         "history": [trial.to_dict() for trial in outcome.trials],
     }
 
@@ -282,10 +294,22 @@ def _latency(latency: Latency | None) -> dict[str, Any]:
     }
 
 
-def _exact_on(outcome: Outcome) -> dict[str, Any]:
+def _exact_on(exactness: Exactness) -> dict[str, Any]:
     """Tell on which instruction sets the emitted weights cannot saturate."""
-    fragile = {decision.group for decision in outcome.decisions if FRAGILE in decision.reason}
-    sets = {
-        name: not (fragile and isa.u8s8_saturates) for name, isa in sorted(INSTRUCTION_SETS.items())
+    return {
+        "instruction_sets": {name: not exactness[name] for name in sorted(exactness)},
+        "groups_that_may_saturate_elsewhere": max(map(len, exactness.values()), default=0),
     }
-    return {"instruction_sets": sets, "groups_that_may_saturate_elsewhere": len(fragile)}
+
+
+def _instruction_sets(exactness: Exactness) -> dict[str, Any]:
+    """Tell for each instruction set whether the model is exact there, and if not, in what."""
+    return {
+        name: {
+            "exact": not fragile,
+            "groups": len(fragile),
+            "known": INSTRUCTION_SETS[name].source,
+            "names": list(fragile),
+        }
+        for name, fragile in exactness.items()
+    }

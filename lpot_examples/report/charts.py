@@ -51,6 +51,8 @@ def axis(values: Sequence[float], *, whole: bool = False, wanted: int = 5) -> Ax
     step = max(step, 1.0) if whole else step
     first, last = math.ceil(low / step), math.floor(high / step)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    if whole and min(values) >= 0:
+        first = max(first, 0)  # counts have no marks below 0
     marks = [index * step for index in range(first, last + 1)]
     empty = Axis(low, high, ())
     ticks = (Tick(empty.at(mark), f"{mark + 0.0:,.{decimals}f}") for mark in marks)
@@ -72,6 +74,7 @@ class Point:
         y: Place from the top, in percent.
         kind: ``fp32``, ``winner``, ``met`` or ``missed``.
         tip: What it is, in words.
+        missed: Whether it is a trial that misses the bar.
         label: Text beside it, or an empty string.
         anchor: ``start`` or ``end``: the side on which the label begins or ends.
         below: Whether the label goes below it.
@@ -81,6 +84,7 @@ class Point:
     y: float
     kind: str
     tip: str
+    missed: bool = False
     label: str = ""
     anchor: str = "start"
     below: bool = False
@@ -162,10 +166,11 @@ def _cost(report: Report, trials: Sequence[TrialEntry]) -> _Cost:
     estimates = [estimated_ms(report, trial) for trial in trials]
     if fp32 is not None:
         return _Cost(
-            title="estimated latency of the groups, ms",
+            title="estimated latency, ms",
             values=tuple(estimate or 0.0 for estimate in estimates),
             fp32=fp32,
-            absent="Latency was not measured for each trial; it is the sum over its groups here.",
+            absent="Latency was not measured for each trial; it is the sum of what its groups and "
+            "the boundaries between them took.",
         )
     able = able_groups(report)
     return _Cost(
@@ -179,14 +184,15 @@ def _cost(report: Report, trials: Sequence[TrialEntry]) -> _Cost:
 
 
 def estimated_ms(report: Report, trial: TrialEntry | None) -> float | None:
-    """Return the sum of a trial's groups' latencies, or that of fp32; None where one is unknown."""
-    kept = None if trial is None else set(trial.config.fp32)
-    times = [
-        known.fp32 if kept is None or name in kept or known.int8 is None else known.int8
-        for name, known in report.search.latency_map.items()
-    ]
-    found = [time for time in times if time is not None]
-    return sum(found) if found and len(found) == len(times) else None
+    """Return a trial's latency, or that of fp32, from the measured map; None without one."""
+    entry = report.search.latency_map
+    if entry is None:
+        return None
+    from lpot_examples.graph.latency import LatencyMap
+    from lpot_examples.search.allocation import predict
+
+    costs = LatencyMap.from_dict(entry.model_dump())
+    return costs.cost(frozenset()) if trial is None else predict(costs, set(trial.config.fp32))
 
 
 def able_groups(report: Report) -> set[str]:
@@ -248,8 +254,10 @@ def _trial_point(trial: TrialEntry, x: float, y: float, winner: bool) -> Point:
         f"{config.weight_algorithm}{'' if trial.latency is None else f'; {trial.latency:.2f} ms'}"
     )
     if winner:
-        return _labelled("winner", x, y, f"trial {trial.index}, shipped", tip)
-    return Point(x=x, y=y, kind="met" if trial.met else "missed", tip=tip)
+        point = _labelled("winner", x, y, f"trial {trial.index}, shipped", tip)
+        return replace(point, missed=not trial.met)
+    kind = "met" if trial.met else "missed"
+    return Point(x=x, y=y, kind=kind, tip=tip, missed=not trial.met)
 
 
 def _labelled(kind: str, x: float, y: float, label: str, tip: str) -> Point:

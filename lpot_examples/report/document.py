@@ -139,11 +139,38 @@ class TrialEntry(_Part):
         return self.costs.get("performance")
 
 
-class GroupLatency(_Part):
-    """Milliseconds of one fusion group in each precision."""
+class UnitEntry(_Part):
+    """A unit of a `LatencyMap`; milliseconds."""
 
-    int8: float | None = None
-    fp32: float | None = None
+    name: str
+    group: bool
+    int8: float
+    fp32: float
+
+
+class CrossingEntry(_Part):
+    """A crossing of a `LatencyMap`; milliseconds."""
+
+    tensor: str
+    maker: str | None
+    readers: tuple[str, ...]
+    outside: bool
+    quantize: float
+    dequantize: float
+
+
+class LatencyEntry(_Part):
+    """A measured `search.latency.LatencyMap`."""
+
+    units: tuple[UnitEntry, ...]
+    crossings: tuple[CrossingEntry, ...] = ()
+    rest: float = 0.0
+    batch: int = 1
+
+    @property
+    def groups(self) -> dict[str, UnitEntry]:
+        """The units that are groups, by name."""
+        return {unit.name: unit for unit in self.units if unit.group}
 
 
 class Search(_Part):
@@ -152,7 +179,7 @@ class Search(_Part):
     Attributes:
         shipped: Index of the trial whose model the report describes.
         sensitivity: Group name to the output error that reverting it removes.
-        latency_map: Group name to its latencies.
+        latency_map: What groups and the boundaries between them take, as measured, or None.
     """
 
     shipped: int | None = None
@@ -165,7 +192,7 @@ class Search(_Part):
     seconds: float = 0.0
     history: tuple[TrialEntry, ...] = ()
     sensitivity: Mapping[str, float] = {}
-    latency_map: Mapping[str, GroupLatency] = {}
+    latency_map: LatencyEntry | None = None
 
 
 class Timing(_Part):

@@ -16,7 +16,7 @@ KINDS: Mapping[str, str] = {
     "q": "int8",
     "m": "int8, moves codes between int8 ops",
     "k": "fp32 by choice of the search or the spec",
-    "f": "fp32, cannot be int8",
+    "f": "fp32 for other reasons",
 }
 """Kind of an op → what its colour means."""
 
@@ -201,10 +201,11 @@ def kind_counts(rows: list[OpRow]) -> list[tuple[str, str, int]]:
 
 def group_rows(report: Report) -> list[GroupRow]:
     """Return the groups of which something was learnt, the most sensitive or slowest first."""
-    sensitivity, latency = report.search.sensitivity, report.search.latency_map
+    sensitivity = report.search.sensitivity
+    latency = report.search.latency_map.groups if report.search.latency_map is not None else {}
     precision = {op.group: op.precision for op in report.ops if op.name == op.group}
     most = max((abs(value) for value in sensitivity.values()), default=0.0)
-    times = [t for one in latency.values() for t in (one.int8, one.fp32) if t is not None]
+    times = [time for one in latency.values() for time in (one.int8, one.fp32)]
     longest = max(times, default=0.0)
     rows = []
     for name in dict.fromkeys((*sensitivity, *latency)):
@@ -258,7 +259,9 @@ def _instruction_set(name: str, value: Any) -> tuple[str, bool | None, str]:
     if not isinstance(value, Mapping):
         return name, None, str(value)
     exact = value.get("exact")
-    words = (f"{key.replace('_', ' ')}: {item}" for key, item in value.items() if key != "exact")
+    # Names of groups fill pages; they are in the report.
+    shown = [(k, v) for k, v in value.items() if k != "exact" and not isinstance(v, list | tuple)]
+    words = (f"{key.replace('_', ' ')}: {item}" for key, item in shown)
     return name, exact if isinstance(exact, bool) else None, "; ".join(words)
 
 

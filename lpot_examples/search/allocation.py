@@ -11,10 +11,11 @@ that a search then walks, without having evaluated anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import pairwise
 
-from lpot_examples.search.latency import LatencyMap
+from lpot_examples.graph.latency import LatencyMap
 
 # Flow capacities are integers: tens of nanoseconds, and this for 'never'. The solver's are 32 bits
 # wide, and it sums what enters a node.
@@ -130,6 +131,32 @@ def pareto(
     return _front(found.values())
 
 
+def refine(
+    costs: LatencyMap, front: Sequence[Allocation], sensitivities: Mapping[str, float]
+) -> list[Allocation]:
+    """Add steps between the vertices of a Pareto list, which can lie far apart.
+
+    From one vertex to the next, groups go to fp32 one by one, the most sensitive first; steps that
+    would be slower than the next vertex are left out.
+
+    Args:
+        costs: The measured costs.
+        front: As `pareto` returns it.
+        sensitivities: As given to `pareto`.
+    """
+    steps = list(front[:1])
+    for here, there in pairwise(front):
+        fp32, sensitivity = here.fp32, here.sensitivity
+        leaving = sorted(there.fp32 - fp32, key=lambda name: (-sensitivities.get(name, 0.0), name))
+        for name in leaving[:-1]:
+            fp32, sensitivity = fp32 | {name}, sensitivity - sensitivities.get(name, 0.0)
+            between = Allocation(fp32, predict(costs, fp32), sensitivity)
+            if between.latency < there.latency and sensitivity > there.sensitivity:
+                steps.append(between)
+        steps.append(there)
+    return steps
+
+
 def _allocation(
     costs: LatencyMap, int8: frozenset[str], sensitivities: Mapping[str, float]
 ) -> Allocation:
@@ -201,7 +228,9 @@ class _Network:
                 self._edge(leaving, node, _NEVER)
 
     def int8_side(self) -> frozenset[str]:
-        """Return the units on the source's side of the smallest minimum cut."""
+        """Return the units on the source's side of the largest minimum cut: ties go to int8."""
+        if not self._edges:
+            return frozenset(self._index)
         import numpy as np
         from scipy.sparse import csr_array
         from scipy.sparse.csgraph import breadth_first_order, maximum_flow
@@ -214,9 +243,10 @@ class _Network:
         residual = csr_array(capacity - flow)
         residual.data[residual.data < 0] = 0
         residual.eliminate_zeros()
-        reached = breadth_first_order(residual, self._SOURCE, return_predecessors=False)
-        side = set(int(node) for node in reached)
-        return frozenset(name for name, node in self._index.items() if node in side)
+        # What can still reach the sink is on its side.
+        reached = breadth_first_order(residual.T.tocsr(), self._SINK, return_predecessors=False)
+        other = {int(node) for node in reached}
+        return frozenset(name for name, node in self._index.items() if node not in other)
 
     def _new(self) -> int:
         self._size += 1

@@ -39,7 +39,19 @@ def rank(
     probe: Callable[[TuningConfig], float],
     note: Callable[[str, int, int], None] = lambda text, done, total: None,
 ) -> list[str]:
-    """Return group names, the most harmful first.
+    """Return group names, the most harmful first; arguments as of `sensitivities`."""
+    found = sensitivities(groups, config, probe, note)
+    position = {group.name: index for index, group in enumerate(groups)}
+    return sorted(found, key=lambda name: (-found[name], position[name]))
+
+
+def sensitivities(
+    groups: Sequence[Group],
+    config: TuningConfig,
+    probe: Callable[[TuningConfig], float],
+    note: Callable[[str, int, int], None] = lambda text, done, total: None,
+) -> dict[str, float]:
+    """Return by group name how much label-free error its reverting removes, by itself.
 
     Args:
         groups: The groups that may be reverted, in order of execution.
@@ -74,6 +86,4 @@ def rank(
         beyond = max(0.0, block.gain - sum(one.gain for one in halves)) / len(block.names)
         open_blocks += [replace(one, joint=block.joint + beyond) for one in halves]
     note(text, budget, budget)
-    position = {name: index for index, name in enumerate(names)}
-    scores = {name: block.score for block in final for name in block.names}
-    return sorted(names, key=lambda name: (-scores[name], position[name]))
+    return {name: block.score for block in final for name in block.names}

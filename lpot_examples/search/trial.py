@@ -19,10 +19,11 @@ class Trial:
     Attributes:
         index: 1 for the first.
         config: What was evaluated.
-        score: The metric's value, or None if the evaluation failed. Of several metrics, the first
-            or their weighted sum; see `evaluation.bars`.
+        score: The metric's value, or None if the evaluation failed. Of several metrics, the
+            first.
         loss: Loss against the fp32 score in the metric's unit (negative for a gain), or None. Of
-            several metrics without weights, that of the one that lost most of what it may.
+            several metrics the weighted sum, or that of the metric that lost most of what it may;
+            see `evaluation.bars`.
         allowance: The greatest loss that the bar allows; of the same metric as ``loss``.
         met: Whether the bar was cleared.
         seconds: Wall time of emission and evaluation.

@@ -23,11 +23,14 @@ from lpot_examples.spec.fields import (
     show,
     to_flag,
     to_float,
+    to_loss,
+    to_relative,
     whole,
 )
 from lpot_examples.spec.frozen import FrozenMap
 
-METRIC_OPTIONS = ("weight", "higher_is_better")
+METRIC_OPTIONS = ("weight", "higher_is_better", "relative", "absolute")
+"""Keys of ``multi_metrics`` that are lists with one value for each metric."""
 
 
 def _filters(value: Any) -> FrozenMap:
@@ -102,6 +105,11 @@ def _metric(value: Any) -> FrozenMap:
     return found
 
 
+def _weight(value: object) -> float:
+    weight = to_float(value)
+    return weight if weight >= 0 else refuse(f"must not be negative; got {show(value)}.")
+
+
 def _multi_metrics(value: Any) -> FrozenMap:
     if not isinstance(value, Mapping):
         refuse(f"must map each metric's name to its arguments; got {show(value)}.")
@@ -111,7 +119,10 @@ def _multi_metrics(value: Any) -> FrozenMap:
         refuse("must name at least one metric.")
     _check_topk(found)
     options: dict[str, Any] = {}
-    for key, convert in zip(METRIC_OPTIONS, (to_float, to_flag), strict=True):
+    if value.get("relative") is not None and value.get("absolute") is not None:
+        refuse("cannot be combined with relative; keep one.", at=("absolute",))
+    converters = (_weight, to_flag, to_relative, to_loss)
+    for key, convert in zip(METRIC_OPTIONS, converters, strict=True):
         if value.get(key) is None:
             continue
         options[key] = [convert(item) for item in items(value[key])]
@@ -129,7 +140,8 @@ class Accuracy(Section):
 
     Attributes:
         metric: One metric name → its arguments, None when code provides the evaluation.
-        multi_metrics: Metric names → arguments, with ``weight`` and ``higher_is_better`` lists.
+        multi_metrics: Metric names → arguments, with lists of one value for each metric:
+            ``weight``, ``higher_is_better``, and ``relative`` or ``absolute`` for own bars.
         iteration: Batches to evaluate, -1 for all.
     """
 

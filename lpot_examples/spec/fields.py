@@ -106,6 +106,30 @@ def to_fraction(value: object) -> float:
     return to_float(value)
 
 
+def to_loss(value: object) -> float:
+    """Accept a loss that is not negative, as a number or a percentage."""
+    loss = to_fraction(value)
+    if loss < 0:
+        refuse(
+            f"must not be negative; got {show(value)}. It is the largest loss that is accepted, "
+            "such as 0.01."
+        )
+    return loss
+
+
+def to_relative(value: object) -> float:
+    """Accept a loss as a fraction of a score, in [0, 1)."""
+    loss = to_loss(value)
+    if loss >= 1:
+        number = not isinstance(value, str) and loss < 100
+        hint = f" For {loss:g} % write {loss / 100:g} or '{loss:g}%'." if number else ""
+        refuse(
+            f"must be below 1; got {show(value)}, which would accept the loss of the whole "
+            f"baseline score.{hint}"
+        )
+    return loss
+
+
 def whole(minimum: int, maximum: int | None = None, *, extra: Iterable[int] = ()) -> Any:
     """Return the validator of an integer in [minimum, maximum], or one of `extra`."""
     also = tuple(extra)

@@ -26,7 +26,6 @@ WITHOUT_EFFECT: tuple[tuple[str, ...], ...] = (
     ("tuning", "strategy", "sigopt_project_id"),
     ("tuning", "strategy", "accuracy_weight"),
     ("tuning", "strategy", "latency_weight"),
-    ("tuning", "multi_objectives"),
     ("tuning", "diagnosis", "diagnosis_after_tuning"),
 )
 """Each is worth a note when it differs from its default. Remove a row when its key works."""
@@ -37,8 +36,13 @@ def notes(spec: BaseModel) -> tuple[str, ...]:
     return tuple(
         f"{dotted(path)} is accepted without effect in this version."
         for path in WITHOUT_EFFECT
-        if _differs(spec, path)
+        if _differs(spec, path) and not _used(spec, path)
     )
+
+
+def _used(spec: Any, path: tuple[str, ...]) -> bool:
+    """Tell whether the strategy acts on a key that others do not."""
+    return path[-1] in ("accuracy_weight", "latency_weight") and spec.tuning.strategy.name == "tpe"
 
 
 def _differs(spec: BaseModel, path: tuple[str, ...]) -> bool:

@@ -135,7 +135,10 @@ class Spec(Section):
         del model["name"]
         for key in ("workspace", "tensorboard", "diagnosis"):
             del tuning[key]
-        tuning["strategy"] = self.tuning.strategy.name
+        strategy = self.tuning.strategy
+        tuning["strategy"] = strategy.name
+        if strategy.name == "tpe":
+            tuning["weights"] = [strategy.accuracy_weight, strategy.latency_weight]
         tuning["exit_policy"] = {"performance_only": self.tuning.exit_policy.performance_only}
         accuracy = dict(data["evaluation"].get("accuracy", {}))
         accuracy.pop("configs", None)

@@ -22,7 +22,8 @@ from lpot_examples.spec.fields import (
     show,
     to_flag,
     to_float,
-    to_fraction,
+    to_loss,
+    to_relative,
     whole,
 )
 
@@ -31,10 +32,12 @@ MAX_SEED = 2**32 - 1
 
 
 class Strategy(Section):
-    """Which search runs. The sigopt and weight keys are accepted without effect.
+    """Which search runs. The sigopt keys are accepted without effect.
 
     Attributes:
         name: One of `names.STRATEGIES`.
+        accuracy_weight: What accuracy weighs in the loss that ``tpe`` minimizes.
+        latency_weight: What latency weighs in it.
     """
 
     name: Annotated[str, BeforeValidator(one_of(names.STRATEGIES))] = names.DEFAULT_STRATEGY
@@ -46,28 +49,6 @@ class Strategy(Section):
     latency_weight: Number = 1.0
 
 
-def _loss(value: object) -> float:
-    loss = to_fraction(value)
-    if loss < 0:
-        refuse(
-            f"must not be negative; got {show(value)}. It is the largest loss that is accepted, "
-            "such as 0.01."
-        )
-    return loss
-
-
-def _relative(value: object) -> float:
-    loss = _loss(value)
-    if loss >= 1:
-        number = not isinstance(value, str) and loss < 100
-        hint = f" For {loss:g} % write {loss / 100:g} or '{loss:g}%'." if number else ""
-        refuse(
-            f"must be below 1; got {show(value)}, which would accept the loss of the whole "
-            f"baseline score.{hint}"
-        )
-    return loss
-
-
 class AccuracyCriterion(Section):
     """The accuracy bar: one of relative and absolute.
 
@@ -77,8 +58,8 @@ class AccuracyCriterion(Section):
         higher_is_better: False for metrics that are errors.
     """
 
-    relative: Annotated[float | None, BeforeValidator(_relative)] = None
-    absolute: Annotated[float | None, BeforeValidator(_loss)] = None
+    relative: Annotated[float | None, BeforeValidator(to_relative)] = None
+    absolute: Annotated[float | None, BeforeValidator(to_loss)] = None
     higher_is_better: Flag = True
 
     @model_validator(mode="before")
@@ -97,8 +78,9 @@ class MultiObjectives(Section):
 
     Attributes:
         objective: Names from `names.OBJECTIVES`.
-        weight: One number per objective, None for equal weights.
-        higher_is_better: One flag per objective, None for each one's own sense.
+        weight: One number >= 0 per objective, None for equal weights.
+        higher_is_better: One flag per objective, None for each one's own sense. All but accuracy
+            are better when lower; that of accuracy is what ``accuracy_criterion`` says.
     """
 
     objective: Annotated[tuple[str, ...], BeforeValidator(many(one_of(names.OBJECTIVES)))]
@@ -120,6 +102,14 @@ class MultiObjectives(Section):
                 refuse(
                     f"must have one value for each of the {wanted} objectives; got {len(values)}.",
                     at=(key,),
+                )
+        if any(weight < 0 for weight in self.weight or ()):
+            refuse("must not be negative.", at=("weight",))
+        for name, higher in zip(self.objective, self.higher_is_better or (), strict=False):
+            if higher and name != "accuracy":
+                refuse(
+                    f"must be false for {name}, which is better when lower; got true.",
+                    at=("higher_is_better",),
                 )
         return self
 

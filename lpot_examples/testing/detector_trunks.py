@@ -117,7 +117,9 @@ class Layers:
         gamma = self.variable(f"{scope}/gamma", lambda rng: gain * rng.uniform(0.7, 1.3, size))
         beta = self.variable(f"{scope}/beta", lambda rng: rng.normal(0, 0.1, size))
         mean = self.variable(f"{scope}/moving_mean", lambda rng: rng.normal(0, 0.1, size))
-        variance = self.variable(f"{scope}/moving_variance", lambda rng: rng.uniform(0.7, 1.3, size))
+        variance = self.variable(
+            f"{scope}/moving_variance", lambda rng: rng.uniform(0.7, 1.3, size)
+        )
         if self.batch_norm == "arithmetic":
             return tf.nn.batch_normalization(x, mean, variance, beta, gamma, 1e-3)
         return getattr(tf.raw_ops, self.batch_norm)(
@@ -216,7 +218,9 @@ def _resnet(layers: Layers, x: Any, units: tuple[int, ...]) -> list[Any]:
     As in the published networks, a block's output is taken before it is subsampled.
     """
     tf, scope = layers.tf, "FeatureExtractor/resnet_v1_50"
-    x = layers.block(x, f"{scope}/conv1", layers.channels(64), kernel=7, stride=2, activation="relu")
+    x = layers.block(
+        x, f"{scope}/conv1", layers.channels(64), kernel=7, stride=2, activation="relu"
+    )
     x = tf.nn.max_pool2d(x, 3, 2, "SAME", name=f"{scope}/pool1/MaxPool")
     maps = []
     for block, (count, depth) in enumerate(zip(units, (64, 128, 256, 512), strict=True), 1):
@@ -257,9 +261,7 @@ def _pyramid(layers: Layers, maps: list[Any]) -> list[Any]:
         levels.insert(0, layers.block(top, name, depth, kernel=3))
     coarse = levels[-1]
     for level in (4, 5):
-        coarse = layers.block(
-            coarse, f"{scope}/bottom_up_block{level}", depth, kernel=3, stride=2
-        )
+        coarse = layers.block(coarse, f"{scope}/bottom_up_block{level}", depth, kernel=3, stride=2)
         levels.append(coarse)
     return levels
 

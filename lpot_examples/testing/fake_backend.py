@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lpot_examples.backends.base import OpDecision, Progress
+from lpot_examples.backends.base import OpDecision, Progress, exactness_of
 from lpot_examples.calibration.feed import Array, InputSpec, samples
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import ModelError
@@ -206,6 +206,15 @@ class FakeBackend:
             )
             for group in self.op_graph.groups
         ]
+
+    def exactness(self, config: TuningConfig, statistics: Statistics) -> dict[str, list[str]]:
+        """Return that no group could saturate anywhere."""
+        return exactness_of(self.explain(config, statistics, {}))
+
+    def latencies(
+        self, config: TuningConfig, statistics: Statistics, batch: dict[str, Array]
+    ) -> None:
+        """Return None: there is nothing to time."""
 
     def raw_outputs(self, model: Any, batch: dict[str, Array]) -> list[Array]:
         """Return the one output."""

@@ -20,11 +20,11 @@ from lpot_examples.testing.fake_backend import FakeBackend, FakeNetwork
 Check = Callable[[type[Strategy]], None]
 
 # Trials that a search may make here; those without an end of their own use all.
-_BUDGET = 30
-_SHORT_BUDGET = 10
+_BUDGET = 24
+_SHORT_BUDGET = 8
 
 # Enough for every strategy to find what it can find on the networks below.
-_LARGE_BUDGET = 60
+_LARGE_BUDGET = 40
 
 _EASY = FakeNetwork(harm={f"g{i}": 1e-5 for i in range(12)})
 _ONE_GUILTY = FakeNetwork(harm={f"g{i}": 0.05 if i == 9 else 1e-5 for i in range(12)})
@@ -151,7 +151,7 @@ def survives_failures(strategy: type[Strategy]) -> None:
     """Trials whose evaluation failed end the search no worse than missed ones."""
     for network, every in itertools.product(_NETWORKS, (1, 2, 3)):
         searcher = strategy(_context(network))
-        assert 0 < len(_drive(searcher, network, failing=lambda number: number % every == 0))
+        assert _drive(searcher, network, failing=range(every, _BUDGET, every).__contains__)
 
 
 def loses_only_the_trial_that_failed(strategy: type[Strategy]) -> None:
@@ -165,7 +165,7 @@ def loses_only_the_trial_that_failed(strategy: type[Strategy]) -> None:
 def survives_a_bar_of_nothing(strategy: type[Strategy]) -> None:
     """With no loss allowed the search goes on, and ends."""
     for network in _NETWORKS:
-        assert 0 < len(_drive(strategy(_context(network)), network, allowance=0.0))
+        assert _drive(strategy(_context(network)), network, allowance=0.0)
 
 
 def finds_what_there_is(strategy: type[Strategy]) -> None:

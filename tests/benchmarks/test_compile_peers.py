@@ -103,6 +103,7 @@ def test_tables_show_failures_noise_and_doubtful_outputs():
     assert "40.0 (40.0–40.0) |" in text
     assert "ResNet-50 (noisy)" in text
     assert "~2.0" in text
+    assert "yes (noisy)" in text
     assert "not measured: fastestdet: needs data" in text
 
 

@@ -98,6 +98,7 @@ def test_stopped_by_ctrl_c_and_continued(folder):
     assert output == ""
     assert sorted(path.name for path in (folder / "out").iterdir()) == [
         "x.not-certified.pb",
+        "x.not-certified.report.html",
         "x.not-certified.report.json",
     ]
 

@@ -22,3 +22,9 @@ def test_batches_come_in_order_and_start_again():
 def test_what_does_not_fit_is_an_error(inputs, labels, size, message):
     with pytest.raises(DataError, match=message):
         ArrayBatches(np.zeros((inputs, 2), np.float32), np.zeros(labels, np.int64), batch_size=size)
+
+
+def test_any_order():
+    batches = ArrayBatches(np.arange(5, dtype=np.float32)[:, None], np.arange(5), batch_size=2)
+    found = [labels.tolist() for _, labels in batches.ordered(np.array([4, 0, 3, 1, 2]))]
+    assert found == [[4, 0], [3, 1], [2]]

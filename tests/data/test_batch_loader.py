@@ -74,3 +74,13 @@ def test_unusable_arguments(samples):
         BatchLoader(samples, TRANSFORM, 0)
     with pytest.raises(DataError, match="at least one image"):
         BatchLoader([], TRANSFORM, 1)
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 3 * 48, 1 << 20])
+def test_any_order(samples, cache_bytes):
+    loader = BatchLoader(samples, TRANSFORM, 3, cache_bytes=cache_bytes)
+    for order in ([6, 0, 3, 2], [1, 2, 3, 4, 5, 6, 0]):
+        batches = list(loader.ordered(np.array(order)))
+        assert np.concatenate([labels for _, labels in batches]).tolist() == order
+        values = np.concatenate([inputs for inputs, _ in batches])[:, 0, 0, 0]
+        assert values.tolist() == [10 * index for index in order]

@@ -142,7 +142,22 @@ def test_resampling_is_fast():
     truth, results = scene(images=128)
     evaluation = evaluate_coco(truth, results * 10)
     rng = np.random.default_rng(0)
-    start = time.perf_counter()
-    for _ in range(50):
+    start = time.process_time()
+    for _ in range(200):
         evaluation.resample(rng.integers(0, 128, 128))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 1
+
+
+def test_images_that_are_not_drawn_change_nothing():
+    """True positives of images left out are still points of the curve, of no weight."""
+    truth, results = scene(images=20, seed=9)
+    for number, row in enumerate(results):
+        row["score"] += number * 1e-6
+    evaluation = evaluate_coco(truth, results)
+    for first in range(0, 20, 4):
+        draw = np.arange(first, first + 4)
+        ids = [10 * index for index in draw]
+        objects = any(row["image_id"] in ids and not row["iscrowd"] for row in truth["annotations"])
+        if objects:
+            expected = coco_map(truth, results, ids)["mAP"]
+            assert evaluation.resample(draw) == pytest.approx(expected, abs=1e-12)

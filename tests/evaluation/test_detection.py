@@ -3,6 +3,7 @@ import pytest
 
 from lpot_examples.errors import EvaluationError
 from lpot_examples.evaluation.detection import DetectionEvaluation, Detections
+from lpot_examples.evaluation.evidence import gather
 
 BOXES = {3: [10.0, 10.0, 50.0, 40.0], 8: [5.0, 20.0, 25.0, 90.0]}
 TRUTH = {
@@ -45,3 +46,12 @@ def test_a_decoder_that_answers_for_too_few_images_is_an_error():
     score = DetectionEvaluation(BATCHES, ground_truth=TRUTH, decode=lambda output, sizes: [])
     with pytest.raises(EvaluationError, match="each of the 1 images"):
         score(lambda batch: batch)
+
+
+def test_the_result_can_be_resampled_for_its_interval():
+    score = DetectionEvaluation(BATCHES, ground_truth=TRUTH, decode=perfect)
+    result = score(lambda batch: batch)
+    assert result.resample(np.array([1, 1])) == 1.0
+    kept = gather(result)
+    assert kept.samples == 2
+    assert set(kept.replicates.scores) == {1.0}

@@ -41,6 +41,19 @@ def timing(p50):
     }  # fmt: skip
 
 
+def latency_map(times, *, crossings=(), rest=0.0):
+    """A map of groups; name to (int8, fp32)."""
+    return {
+        "units": [
+            {"name": name, "group": True, "int8": int8, "fp32": fp32}
+            for name, (int8, fp32) in times.items()
+        ],
+        "crossings": list(crossings),
+        "rest": rest,
+        "batch": 1,
+    }
+
+
 LATENCY = {
     "measured": True,
     "fp32": timing(4.0),
@@ -135,9 +148,9 @@ def many_trials():
     )
     made["accuracy"] |= {"interval": sure, "certainty": sure["text"]}
     made["search"]["sensitivity"] = {name: dice.random() for name in names}
-    made["search"]["latency_map"] = {
-        name: {"int8": 0.5 * (time := dice.random()), "fp32": time} for name in names
-    }
+    made["search"]["latency_map"] = latency_map(
+        {name: (0.5 * (time := dice.random()), time) for name in names}
+    )
     return made
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from lpot_examples.report.charts import axis, estimated_ms, loss_line, trial_plot
 from lpot_examples.report.document import parse_report
-from tests.report.reports import many_trials, op, report, trial
+from tests.report.reports import latency_map, many_trials, op, report, trial
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,10 @@ def test_an_axis_holds_its_values_and_has_round_ticks(values):
 
 def test_whole_numbers_have_no_ticks_between_them():
     assert [tick.text for tick in axis([0, 2], whole=True).ticks] == ["0", "1", "2"]
+
+
+def test_counts_have_no_marks_below_zero():
+    assert axis([0], whole=True).ticks[0].text == "0"
 
 
 def plot(made):
@@ -48,18 +52,20 @@ def test_accuracy_is_drawn_against_measured_latency_where_every_trial_has_it():
     assert heights == sorted(heights)
 
 
-def test_else_against_the_sum_of_the_groups_latencies():
+def test_else_against_the_sum_of_what_was_measured():
     history = [trial(1, score=0.797), trial(2, score=0.798, fp32=["a"])]
     made = report(history=history)
-    made["search"]["latency_map"] = {
-        "a": {"int8": 1.0, "fp32": 3.0},
-        "b": {"int8": 0.5, "fp32": 1.0},
-        "unable": {"fp32": 2.0},
-    }
+    crossing = {
+        "tensor": "a", "maker": "a", "readers": ["b"], "outside": False,
+        "quantize": 0.25, "dequantize": 0.125,
+    }  # fmt: skip
+    times = {"a": (1.0, 3.0), "b": (0.5, 1.0)}
+    made["search"]["latency_map"] = latency_map(times, crossings=[crossing], rest=2.0)
     parsed = parse_report(made)
     costs = [estimated_ms(parsed, one) for one in (*parsed.search.history, None)]
-    assert costs == [3.5, 5.5, 6.0]
+    assert costs == [3.5, 5.75, 6.0]
     assert "estimated" in plot(made).x_title
+    assert estimated_ms(parse_report(report()), None) is None
 
 
 def test_else_against_groups_in_fp32():
@@ -77,6 +83,12 @@ def test_else_against_groups_in_fp32():
 def test_no_score_no_plot():
     assert plot(report(history=[trial(1, score=None, error="failed")], shipped=None)) is None
     assert plot(report(history=[], shipped=None)) is None
+
+
+def test_a_shipped_trial_that_misses_the_bar_is_marked():
+    winner = plot(report(history=[trial(1, score=0.7)])).points[-1]
+    assert (winner.kind, winner.missed) == ("winner", True)
+    assert not plot(report()).points[-1].missed
 
 
 def test_failed_trials_are_counted():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lpot_examples.backends.base import FRAGILE, OpDecision
+from lpot_examples.backends.base import FRAGILE, OpDecision, exactness_of
 from lpot_examples.evaluation.criterion import Criterion
 from lpot_examples.evaluation.result import EvaluationResult
 from lpot_examples.graph import TuningConfig
@@ -49,6 +49,7 @@ def report(tmp_path):
             seconds=3.0,
             latency=None,
             decisions=decisions,
+            exactness=exactness_of(decisions),
             config=config,
             source=None,
             model=model,
@@ -79,6 +80,13 @@ def test_a_kernel_that_could_saturate_is_exact_where_products_do_not(report):
     assert found["instruction_sets"]["avx512_vnni"] is True
     # Both ops are one group.
     assert found["groups_that_may_saturate_elsewhere"] == 1
+
+
+def test_each_instruction_set_has_its_groups(report):
+    found = report(decisions=[PLAIN, *SHAKY])["instruction_sets"]
+    assert list(found) == list(INSTRUCTION_SETS)
+    assert found["avx2"] == {"exact": False, "groups": 1, "known": "measured", "names": ["b"]}
+    assert found["amx_int8"] == {"exact": True, "groups": 0, "known": "documented", "names": []}
 
 
 def test_the_configuration_can_be_made_again(report):

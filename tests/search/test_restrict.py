@@ -22,7 +22,9 @@ GRAPH = OpGraph(
 
 
 def offered(**quantization):
-    spec = load_spec({"model": {"framework": "tensorflow"}, "quantization": quantization})
+    spec = load_spec(
+        {"model": {"name": "net", "framework": "tensorflow"}, "quantization": quantization}
+    )
     space = build_space(GRAPH, dict.fromkeys(NAMES, "Conv2D"), spec)
     return restrict(
         space,

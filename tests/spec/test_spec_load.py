@@ -298,7 +298,6 @@ def test_importing_the_spec_loads_no_framework():
 
 
 NOTED = [
-    ("tuning: {tensorboard: true}", "tuning.tensorboard"),
     ("tuning: {strategy: {accuracy_weight: 2.0}}", "tuning.strategy.accuracy_weight"),
     ("mixed_precision: {precisions: bf16}", "mixed_precision"),
     ("quantization: {model_wise: {weight: {algorithm: kl}}}", "weight.algorithm kl"),

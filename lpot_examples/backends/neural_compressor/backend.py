@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lpot_examples.backends.base import Model, OpDecision, Progress
+from lpot_examples.backends.base import Model, OpDecision, Progress, exactness_of
 from lpot_examples.backends.neural_compressor.batches import BatchStore
 from lpot_examples.backends.neural_compressor.process import WorkerProcess
 from lpot_examples.backends.neural_compressor.recipe import Recipe, RecipeBook, as_given
@@ -147,6 +147,15 @@ class NeuralCompressorBackend:
         self._worker.stop()
         return WrittenGraph(model.graph_def.node).decisions(self.op_graph, reverted)
 
+    def exactness(self, config: TuningConfig, statistics: Statistics) -> dict[str, list[str]]:
+        """Return by instruction set the groups whose kernels could saturate there."""
+        return exactness_of(self.explain(config, statistics, {}))
+
+    def latencies(
+        self, config: TuningConfig, statistics: Statistics, batch: dict[str, Array]
+    ) -> None:
+        """Return None: its networks are not timed op by op."""
+
     def raw_outputs(self, model: Model, batch: dict[str, Array]) -> list[Array]:
         """Return a model's outputs on a batch, in order."""
         return self._base.raw_outputs(model, batch)
@@ -195,5 +204,5 @@ class NeuralCompressorBackend:
         if not self._made and len(self._failed) >= _HOPELESS:
             raise LpotError(
                 f"Neural Compressor made no network of any of {_HOPELESS} configurations. The last "
-                f"time: {reason} Use --engine=lpot."
+                f"time: {reason.rstrip('.')}. Use --engine=lpot."
             )

@@ -89,6 +89,8 @@ class WorkerProcess:
         environment["PYTHONPATH"] = os.pathsep.join(search_path)
         # Calibration reads what TensorFlow prints; this process silences it for itself.
         environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+        # Neural Compressor leaves a log of every calibration behind.
+        environment["TMPDIR"] = str(self._folder)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with self.log.open("wb") as log:

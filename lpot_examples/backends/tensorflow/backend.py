@@ -21,7 +21,8 @@ from lpot_examples.calibration.feed import InputSpec
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import ModelError
 from lpot_examples.graph import Op, OpGraph, TuningConfig
-from lpot_examples.host import InstructionSet
+from lpot_examples.host import INSTRUCTION_SETS, InstructionSet
+from lpot_examples.graph.latency import LatencyMap
 
 
 class TensorFlowBackend:
@@ -47,9 +48,9 @@ class TensorFlowBackend:
         self._graph = Graph(model.graph_def, inputs=model.input_names, outputs=model.output_names)
         self._graph.remove_unreachable()
         self._passes = clean(self._graph)
-        shapes = Shapes(self._graph)
-        self._grouping = find_groups(self._graph, shapes)
-        self._emitter = Emitter(self._graph, self._grouping, shapes, isa)
+        self._shapes = Shapes(self._graph)
+        self._grouping = find_groups(self._graph, self._shapes)
+        self._emitter = Emitter(self._graph, self._grouping, self._shapes, isa)
         self.op_graph = OpGraph(self._grouping.described, self._others())
         if not self.op_graph.quantizable:
             reasons = sorted({group.reason for group in self.op_graph.groups})
@@ -70,15 +71,15 @@ class TensorFlowBackend:
     def notes(self) -> tuple[str, ...]:
         """What a user should know about how the network was prepared."""
         applied, notes = self._passes.applied, []
-        if applied["strip_fake_quant"]:
+        if count := applied["strip_fake_quant"]:
             notes.append(
-                f"the network went through quantization-aware training: {applied['strip_fake_quant']}"
-                " FakeQuant ops were dropped from the int8 network, which rounds by itself; its "
+                f"the network went through quantization-aware training: {count} FakeQuant ops were "
+                "dropped from the int8 network, which rounds by itself; its "
                 "ranges come from calibration, not from training. The fp32 network keeps them."
             )
-        if applied["convert_layout"]:
+        if count := applied["convert_layout"]:
             notes.append(
-                f"{applied['convert_layout']} ops were converted from the layout NCHW to NHWC, for "
+                f"{count} ops were converted from the layout NCHW to NHWC, for "
                 "which there are int8 kernels on CPU."
             )
         return tuple(notes)
@@ -117,6 +118,21 @@ class TensorFlowBackend:
         emitted = self._emitter.emit(config, statistics)
         return self._wrap(emitted.graph_def, fast_start=True)
 
+    def latencies(
+        self, config: TuningConfig, statistics: Statistics, batch: Mapping[str, Array]
+    ) -> LatencyMap:
+        """Time every choice of precision on this host; ``config`` says what may be int8."""
+        from lpot_examples.backends.tensorflow.profile import measure
+
+        return measure(
+            self._graph,
+            self._shapes,
+            self._emitter.emit(config, statistics),
+            fp32_def=self._graph.to_graph_def(),
+            feed=batch,
+            outputs=self._model.output_names,
+        )
+
     def load(self, path: Path) -> TensorFlowModel:
         """Read a network with the inputs and outputs of this one."""
         inputs, outputs = self._model.input_names, self._model.output_names
@@ -129,6 +145,15 @@ class TensorFlowBackend:
         emitted: Emitted = self._emitter.emit(config, statistics)
         fragile = self._emitter.fragile(config, emitted.plan)
         return decisions(self._graph, self._grouping, emitted, reverted, fragile)
+
+    def exactness(self, config: TuningConfig, statistics: Statistics) -> dict[str, list[str]]:
+        """Return by instruction set the groups whose kernels could saturate there."""
+        plan = self._emitter.plan(config, statistics)
+        by_table: dict[Any, list[str]] = {}
+        for isa in INSTRUCTION_SETS.values():
+            if isa.exact not in by_table:
+                by_table[isa.exact] = sorted(self._emitter.fragile(config, plan, isa))
+        return {name: by_table[isa.exact] for name, isa in INSTRUCTION_SETS.items()}
 
     def raw_outputs(self, model: Model, batch: dict[str, Array]) -> list[Array]:
         """Return a model's outputs on a batch, in order."""

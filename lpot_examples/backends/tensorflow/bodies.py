@@ -1,6 +1,6 @@
 """Compute ops in the functions that remain: bodies of TF2 loops and conditionals.
 
-    While(body=f, cond=g)        f: arg ─► Conv2D ─► ret        reported as <while>/body/<conv>
+While(body=f, cond=g)        f: arg ─► Conv2D ─► ret        reported as <while>/body/<conv>
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ def _below(
                     precisions=(Precision.FP32,),
                     reason=f"inside {here}, where ranges cannot be calibrated",
                 )
-            yield from _below(
-                graph, inner, path=name, place=here, callers=(*callers, function)
-            )
+            yield from _below(graph, inner, path=name, place=here, callers=(*callers, function))
 
 
 def _functions(graph: Graph, node: Any) -> Iterator[tuple[str, str]]:

@@ -158,12 +158,9 @@ class Graph:
 
         Loops of TF1 control flow are broken at NextIteration.
         """
+        back = {name for name, node in self.nodes.items() if node.op == "NextIteration"}
         waiting = {
-            name: {
-                split_name(source)[0]
-                for source in node.input
-                if self.nodes[split_name(source)[0]].op != "NextIteration"
-            }
+            name: {split_name(source)[0] for source in node.input} - back
             for name, node in self.nodes.items()
         }
         ready = [name for name, sources in waiting.items() if not sources]
@@ -403,7 +400,7 @@ def make_constant(name: str, value: Array, *, dtype: Any = None) -> Any:
     tensor = node.attr["value"].tensor
     tensor.dtype = kind.as_datatype_enum
     tensor.tensor_shape.SetInParent()
-    for size in array.shape:
+    for size in np.shape(value):
         tensor.tensor_shape.dim.add(size=size)
     tensor.tensor_content = array.tobytes()
     return node

@@ -26,6 +26,9 @@ _SCOPE, _POSITIONS = "calibration", "positions"
 # Values for one sample of what a core's cache holds in a batch of a few.
 _SMALL = 1 << 16
 
+# Values taken at one place, where the channels can be divided so.
+_NEIGHBOURS = 8
+
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
@@ -160,16 +163,32 @@ class _Nodes:
         return self._reduce(op, self._reduce(op, tensor, [rank - 2]), list(range(rank - 2)))
 
     def sample(self, tensor: str, shape: Any, each: int) -> str:
-        """Take values at random places, or all values of a small tensor."""
-        flat = self._flat(tensor, [-1])
+        """Take neighbours, of which a line of cache brings several, at random places.
+
+        All values of a small tensor are taken.
+        """
         if shape.rank and None not in shape[1:] and math.prod(shape[1:]) <= each:
-            return flat
-        types = {"SrcT": self._int, "DstT": self._double}
-        size = self._add("Cast", [self._size(tensor)], **types)
-        places = self._add("Mul", [_POSITIONS, size], T=self._double)
-        index = self._add("Cast", [places], SrcT=self._double, DstT=self._int)
+            return self._flat(tensor, [-1])
+        last = shape[-1] if shape.rank else None
+        width = math.gcd(last or 1, _NEIGHBOURS)
+        per_row = self._constant(1 / width)
+        size = self._add("Cast", [self._size(tensor)], SrcT=self._int, DstT=self._double)
+        stretch = self._add("Mul", [size, per_row], T=self._double)
+        chosen = self._add("Mul", [self._every(width), stretch], T=self._double)
+        index = self._add("Cast", [chosen], SrcT=self._double, DstT=self._int)
         types = {"Tparams": self._float, "Tindices": self._int, "Taxis": self._int}
-        return self._add("GatherV2", [flat, index, self._zero], **types)
+        rows = self._flat(tensor, [-1, width])
+        return self._flat(self._add("GatherV2", [rows, index, self._zero], **types), [-1])
+
+    def _every(self, width: int) -> str:
+        """Return the positions, or one of every so many."""
+        if width == 1:
+            return _POSITIONS
+        ends = [self._constant(value) for value in ([0], [0], [width])]
+        masks = {"ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
+        types = {"T": self._double, "Index": self._int}
+        inputs = [_POSITIONS, *ends]
+        return self._add("StridedSlice", inputs, begin_mask=1, end_mask=1, **masks, **types)
 
     def concat(self, parts: Sequence[str]) -> str:
         """Put vectors of floats one behind the other."""
@@ -198,7 +217,8 @@ class _Nodes:
     def _constant(self, value: Any) -> str:
         key = ("Const", repr(value))
         if key not in self._made:
-            self._made[key] = make_constant(f"n{len(self._made)}", np.array(value, np.int32))
+            array = np.array(value, np.float64 if isinstance(value, float) else np.int32)
+            self._made[key] = make_constant(f"n{len(self._made)}", array)
         return str(self._made[key].name)
 
     def _add(self, op: str, inputs: Sequence[str], **attrs: Any) -> str:

@@ -20,7 +20,7 @@ from lpot_examples.backends.tensorflow.groups import ComputeGroup
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow, session_config
 from lpot_examples.backends.tensorflow.shapes import Shapes
 from lpot_examples.backends.tensorflow.sources import movement_inputs
-from lpot_examples.search.latency import Crossing, LatencyMap, Unit
+from lpot_examples.graph.latency import Crossing, LatencyMap, Unit
 
 # Runs before the first that counts, and runs that count.
 _WARM_UP, _RUNS = 4, 12
@@ -59,10 +59,8 @@ def measure(
     emitted: Emitted,
     *,
     fp32_def: Any,
-    tag: str,
     feed: Mapping[str, Array],
     outputs: Iterable[str],
-    batch: int,
 ) -> LatencyMap:
     """Time a network on this host.
 
@@ -71,10 +69,8 @@ def measure(
         shapes: Its static shapes.
         emitted: The same network with everything in int8 that may be.
         fp32_def: The cleaned graph's ``GraphDef``.
-        tag: The last part of the names of eight-bit nodes; see `Builder.name`.
         feed: One batch, by input name.
         outputs: Names of the outputs.
-        batch: Samples in the batch.
     """
     outputs = list(outputs)
     fp32 = _trace(fp32_def, feed, outputs)
@@ -90,7 +86,7 @@ def measure(
         else:
             spent32[owner] += time
     for name, time in int8.times.items():
-        base, own, kind = name.partition(f"/{tag}")
+        base, own, kind = name.partition(f"/{emitted.tag}")
         owner = owners.get(base)
         converts = kind.startswith(("/quantize_", "/dequantize_", "/stretched"))
         converts |= not own and int8.ops.get(name) == "Dequantize"
@@ -102,7 +98,7 @@ def measure(
         for name in sorted({*groups, *plan.movements})
     }
     crossings = _crossings(graph, shapes, emitted, fp32.sizes, *_conversions())
-    return LatencyMap(units=units, crossings=tuple(crossings), rest=rest, batch=batch)
+    return LatencyMap(units=units, crossings=tuple(crossings), rest=rest)
 
 
 def _owners(

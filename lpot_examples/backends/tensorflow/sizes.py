@@ -17,10 +17,8 @@ Steps = tuple[tuple[int, int], ...]
 # The tensor that sizes derive from, and what happens to height and width.
 Formula = tuple[str, Steps, Steps]
 
-_KEEPS = frozenset(
-    """Identity Relu Relu6 LeakyRelu Elu Selu Sigmoid Tanh Softplus BiasAdd Neg Abs Square Sqrt
-    FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3""".split()
-)
+_KEEPS = frozenset({"Identity", "BiasAdd", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid"})
+_KEEPS |= {"Tanh", "Softplus", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"}
 _BINARY = frozenset({"Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum"})
 _WINDOWS = frozenset({"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"})
 
@@ -70,8 +68,7 @@ class Sizes:
             return inputs[:-1] if axis is not None and int(axis) in (-1, 3) else []
         if node.op not in _BINARY:
             return []
-        varying = [name for name in inputs if not self._per_channel(name)]
-        return varying
+        return [name for name in inputs if not self._per_channel(name)]
 
     def _per_channel(self, tensor: str) -> bool:
         value = self._graph.constant(tensor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lpot_examples.backends.tensorflow.graphdef import split_name
@@ -26,11 +26,15 @@ def check_graph(graph_def: Any, source: str) -> None:
         ModelError: If node names are used twice, inputs are missing, ops are unknown to TensorFlow,
             variables have no values, or nodes wait for one another.
     """
+    reads = {
+        node.name: [split_name(reference)[0] for reference in node.input] for node in graph_def.node
+    }
     _refuse_duplicates(graph_def, source)
-    _refuse_missing_inputs(graph_def, source)
+    _refuse_missing_inputs(reads, source)
     _refuse_unknown_ops(graph_def, source)
     _refuse_variables(graph_def, source)
-    _refuse_cycles(graph_def, source)
+    back = {node.name for node in graph_def.node if node.op in _BACK_EDGES}
+    _refuse_cycles({name: set(needed) - back for name, needed in reads.items()}, source)
 
 
 def _refuse_duplicates(graph_def: Any, source: str) -> None:
@@ -43,14 +47,13 @@ def _refuse_duplicates(graph_def: Any, source: str) -> None:
         )
 
 
-def _refuse_missing_inputs(graph_def: Any, source: str) -> None:
-    names = {node.name for node in graph_def.node}
-    for node in graph_def.node:
-        for reference in node.input:
-            if split_name(reference)[0] not in names:
+def _refuse_missing_inputs(reads: Mapping[str, list[str]], source: str) -> None:
+    for name, needed in reads.items():
+        for other in needed:
+            if other not in reads:
                 raise ModelError(
-                    f"{source} is damaged: node '{node.name}' reads '{reference}', which is not in "
-                    "the graph. Freeze the model again, with every node that its outputs need."
+                    f"{source} is damaged: node '{name}' reads '{other}', which is not in the "
+                    "graph. Freeze the model again, with every node that its outputs need."
                 )
 
 
@@ -85,12 +88,7 @@ def _refuse_variables(graph_def: Any, source: str) -> None:
         )
 
 
-def _refuse_cycles(graph_def: Any, source: str) -> None:
-    back = {node.name for node in graph_def.node if node.op in _BACK_EDGES}
-    sources = {
-        node.name: {split_name(reference)[0] for reference in node.input} - back
-        for node in graph_def.node
-    }
+def _refuse_cycles(sources: Mapping[str, set[str]], source: str) -> None:
     readers: dict[str, list[str]] = {}
     for name, needed in sources.items():
         for other in needed:
@@ -111,7 +109,7 @@ def _refuse_cycles(graph_def: Any, source: str) -> None:
         )
 
 
-def _cycle(sources: dict[str, set[str]], waiting: Iterable[str]) -> list[str]:
+def _cycle(sources: Mapping[str, set[str]], waiting: Iterable[str]) -> list[str]:
     """Return the nodes of one cycle among nodes that wait."""
     left = set(waiting)
     path = [min(left)]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from lpot_examples.graph import TuningConfig
+from lpot_examples.graph.latency import LatencyMap
 from lpot_examples.search.space import SearchSpace
 from lpot_examples.search.trial import Trial
 
@@ -28,8 +29,8 @@ class StrategyContext:
         max_trials: A strategy that could go on for ever ends after so many.
         keep_going: Whether to go on after the bar is met, for something better, until the budget
             is spent.
-        latency: Milliseconds that a configuration takes, measured or composed of measurements,
-            or None where they are not known.
+        costs: What each choice costs on this host, or None where nothing was measured.
+        compare: Measures configurations against each other: milliseconds of each.
         weights: What accuracy and latency weigh in the loss of strategies that minimize one.
     """
 
@@ -39,8 +40,9 @@ class StrategyContext:
     seed: int = 0
     max_trials: int = 100
     keep_going: bool = False
-    latency: Callable[[TuningConfig], float] | None = None
     weights: tuple[float, float] = (1.0, 1.0)
+    costs: LatencyMap | None = None
+    compare: Callable[[Sequence[TuningConfig]], list[float]] | None = None
 
 
 class Strategy(ABC):

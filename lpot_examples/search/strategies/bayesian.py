@@ -27,7 +27,7 @@ _FIRST = 5
 _CANDIDATES = 128
 
 # Two configurations that differ in k groups are sqrt(2 k) apart.
-_LENGTH_SCALES = (1.0, 2.0, 4.0, 8.0)
+_LENGTH_SCALES = (1.5, 5.0)
 _NOISE = 1e-4
 
 # Expected improvements closer than this are equal, whatever the order of summation.

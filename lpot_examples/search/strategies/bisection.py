@@ -1,11 +1,16 @@
-"""Plain int8 first; if it misses the bar, the fewest guilty groups go back to fp32.
+"""Bisection over the Pareto list of latency and sensitivity.
 
 1. Every calibration algorithm is judged without labels, with and without cross-layer
-   equalization. The best one is evaluated; if it misses, so is the best of the other kind.
-2. Groups are ranked by how much output error their reverting removes (see `sensitivity`).
-3. The number of reverted groups, taken from the top of the ranking, is found by bisection. The
-   first number assumes that the loss of accuracy is proportional to the label-free error, so that
-   few evaluations are spent far from the answer.
+   equalization. The best one is evaluated, with those groups in fp32 that are measured to be faster
+   there (see `search.allocation`); if it misses the bar, so is the best of the other kind.
+2. Each group's share of the label-free error is found by group testing (see `sensitivity`).
+3. Minimum cuts give the list of best trades between latency and that error, the fastest first.
+   The first entry that meets the bar is found by bisection. Its first step assumes that the loss
+   of accuracy is proportional to the label-free error, so that few evaluations are spent far from
+   the answer.
+4. With budget left, groups of the answer go back to int8, those that gain most first.
+
+Where latencies are not known, every group counts by its multiply-accumulates.
 """
 
 from __future__ import annotations
@@ -15,7 +20,9 @@ from dataclasses import replace
 from typing import Any
 
 from lpot_examples.graph import TuningConfig
-from lpot_examples.search.sensitivity import rank
+from lpot_examples.search.allocation import allocate, pareto, predict, refine
+from lpot_examples.graph.latency import by_macs
+from lpot_examples.search.sensitivity import sensitivities
 from lpot_examples.search.strategies.base import Strategy
 from lpot_examples.search.trial import Trial
 
@@ -25,16 +32,22 @@ MAX_EVALUATIONS = 5
 # Aim this far below the bar: the proportionality is rough.
 _TARGET = 0.75
 
+# Latencies are measured with about this error: a smaller advantage of fp32 is none.
+_MARGIN = 0.05
+
+# A group that seems to cause no error counts this share of the least that seems to.
+_NEGLIGIBLE = 0.1
+
 
 class Bisection(Strategy):
     """See the module's description."""
 
     def run(self) -> Generator[TuningConfig, Trial, None]:
-        """Yield plain int8, then configurations with ever better numbers of fp32 groups."""
+        """Yield the fastest configuration, then ever better ones that lose less accuracy."""
         best: Trial | None = None
         count = 0
         for config in self.calibrations():
-            trial = yield config
+            trial = yield self._fastest(config)
             count += 1
             if trial.met:
                 return
@@ -42,9 +55,46 @@ class Bisection(Strategy):
                 best = trial
         if best is None or not self.context.space.free:
             return
-        space, config = self.context.space, best.config
-        order = rank(space.free, config, self.context.probe, self.context.note)
-        yield from self._bisect(config, order, best, MAX_EVALUATIONS - count)
+        ladder = self._ladder(best.config)
+        yield from self._bisect(ladder, best, MAX_EVALUATIONS - count)
+
+    def _fastest(self, config: TuningConfig) -> TuningConfig:
+        """Leave those groups in fp32 that are measured to be clearly faster there."""
+        costs = self.context.costs
+        if costs is None:
+            return config
+        required = {group.name for group in self.context.space.required}
+        favoured = costs.favouring_int8(_MARGIN)
+        int8 = allocate(
+            favoured, fixed_int8=required & costs.groups, fixed_fp32=config.fp32 & costs.groups
+        )
+        slower = costs.groups - int8 - config.fp32
+        candidate = config.with_fp32(slower)
+        saved = 1 - predict(costs, candidate.fp32) / predict(costs, config.fp32)
+        if saved < _MARGIN:
+            return config
+        if self.context.compare is not None:
+            self.context.note("measuring the latency of configurations", 0, 1)
+            plain, mixed = self.context.compare([config, candidate])
+            saved = 1 - mixed / plain
+        return candidate if saved >= _MARGIN / 2 else config
+
+    def _ladder(self, config: TuningConfig) -> list[TuningConfig]:
+        """Return configurations of falling label-free error and rising latency."""
+        context, space = self.context, self.context.space
+        candidates = [group for group in space.free if group.name not in config.fp32]
+        found = sensitivities(candidates, config, context.probe, context.note)
+        shares = {name: max(value, 0.0) for name, value in found.items()}
+        # Any group is worth reverting in the end, if not before all that seem to matter more.
+        least = min((v for v in shares.values() if v > 0), default=1.0)
+        shares = {name: max(value, least * _NEGLIGIBLE) for name, value in shares.items()}
+        required = frozenset(group.name for group in space.required)
+        costs = context.costs or by_macs(space.int8_groups)
+        known = costs.groups
+        front = pareto(costs, shares, fixed_int8=required & known, fixed_fp32=config.fp32 & known)
+        front = refine(costs, front, shares)
+        steps = [config.with_fp32(one.fp32 - required) for one in front]
+        return [step for step in steps if step.fp32 > config.fp32]
 
     def calibrations(self) -> list[TuningConfig]:
         """Return one or two calibrations of least label-free error, the best first.
@@ -94,40 +144,63 @@ class Bisection(Strategy):
         return [best, *(config for _, config in sorted(others, key=lambda pair: pair[0])[:1])]
 
     def _bisect(
-        self, config: TuningConfig, order: Sequence[str], plain: Trial, evaluations: int
+        self, ladder: Sequence[TuningConfig], plain: Trial, evaluations: int
     ) -> Generator[TuningConfig, Trial, None]:
-        missed, met = 0, len(order) + 1  # one beyond: no number is known to meet the bar yet
-        if not self.context.space.required:
-            met = len(order)  # all in fp32 is the network as given
+        """Find the first step of a ladder that meets the bar; step 0 is ``plain``, which misses."""
+        missed, met = 0, len(ladder) + 1  # one beyond: no step is known to meet the bar yet
+        if ladder and not self.context.space.required and not self._all_int8(ladder[-1]):
+            met = len(ladder)  # all in fp32 is the network as given
         evidence = {0: plain.excess()}
-        found = False
+        found: Trial | None = None
         # The budget is for making a set smaller; a first one is worth whatever it takes.
-        while met - missed > 1 and (len(evidence) <= evaluations or not found):
-            number = self._guess(config, order, evidence, missed, met)
-            trial = yield config.with_fp32(order[:number])
+        while met - missed > 1 and (len(evidence) <= evaluations or found is None):
+            number = self._guess(plain.config, ladder, evidence, missed, met)
+            trial = yield ladder[number - 1]
             evidence[number] = trial.excess()
             if trial.met:
-                met, found = number, True
+                met, found = number, trial
             else:
                 missed = number
+        if found is not None and self.context.keep_going:
+            yield from self._swap(found, plain.config)
+
+    def _all_int8(self, config: TuningConfig) -> bool:
+        """Tell whether a configuration leaves anything in int8."""
+        return any(group.name not in config.fp32 for group in self.context.space.int8_groups)
+
+    def _swap(self, found: Trial, plain: TuningConfig) -> Generator[TuningConfig, Trial, None]:
+        """Let reverted groups be int8 again, one by one, while the bar is still met."""
+        costs = self.context.costs or by_macs(self.context.space.int8_groups)
+        best = found.config
+
+        def gain(name: str) -> float:
+            return predict(costs, best.fp32) - predict(costs, best.fp32 - {name})
+
+        for name in sorted(best.fp32 - plain.fp32, key=lambda one: (-gain(one), one)):
+            candidate = replace(best, fp32=best.fp32 - {name})
+            if predict(costs, candidate.fp32) >= predict(costs, best.fp32):
+                continue
+            trial = yield candidate
+            if trial.met:
+                best = candidate
 
     def _guess(
         self,
-        config: TuningConfig,
-        order: Sequence[str],
+        plain: TuningConfig,
+        ladder: Sequence[TuningConfig],
         evidence: dict[int, float],
         missed: int,
         met: int,
     ) -> int:
-        """Return the next number to try, strictly between ``missed`` and ``met``."""
+        """Return the next step to try, strictly between ``missed`` and ``met``."""
         excess = evidence[0]
         if len(evidence) > 1 or not 1 < excess < 1e6:
             return (missed + met) // 2
-        wanted = self.context.probe(config) * _TARGET / excess
-        low, high = missed + 1, min(met - 1, len(order))
+        wanted = self.context.probe(plain) * _TARGET / excess
+        low, high = missed + 1, min(met - 1, len(ladder))
         while low < high:
             middle = (low + high) // 2
-            if self.context.probe(config.with_fp32(order[:middle])) <= wanted:
+            if self.context.probe(ladder[middle - 1]) <= wanted:
                 high = middle
             else:
                 low = middle + 1

@@ -16,6 +16,7 @@ from lpot_examples.search.strategies.opwise import OpWise
 from lpot_examples.search.trial import Trial
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
     from optuna.study import Study
 
@@ -35,7 +36,9 @@ class StudyStrategy(LpotStrategy):
 
         start = self.start()
         choices = OpWise(self.context.space, start, fp32=self.fp32_is_an_option)
-        fixed = {key: CategoricalDistribution(options) for key, options in choices.options.items()}
+        fixed: dict[str, BaseDistribution] = {
+            key: CategoricalDistribution(options) for key, options in choices.options.items()
+        }
         study = _new_study(self.sampler())
         if self.fp32_is_an_option:
             study.enqueue_trial(choices.first())

@@ -15,6 +15,7 @@ import math
 from typing import TYPE_CHECKING, ClassVar
 
 from lpot_examples.graph import TuningConfig
+from lpot_examples.search.allocation import predict
 from lpot_examples.search.strategies.study import StudyStrategy
 from lpot_examples.search.trial import Trial
 
@@ -45,9 +46,9 @@ class TPE(StudyStrategy):
         return weight_of_accuracy * accuracy + weight_of_latency * self._slowness(trial, start)
 
     def _slowness(self, trial: Trial, start: TuningConfig) -> float:
-        latency = self.context.latency
-        if latency is not None:
-            return math.log2(latency(trial.config) / latency(start))
+        costs = self.context.costs
+        if costs is not None:
+            return math.log2(predict(costs, trial.config.fp32) / predict(costs, start.fp32))
         work = {group.name: group.macs or 1 for group in self.context.space.int8_groups}
         fp32 = sum(macs for name, macs in work.items() if name in trial.config.fp32)
         return math.log2(1 + fp32 / sum(work.values()))

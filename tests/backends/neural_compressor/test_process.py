@@ -71,6 +71,7 @@ def test_its_environment(tmp_path, monkeypatch):
     process = Path(f"/proc/{worker._process.pid}")
     try:
         assert b"TF_CPP_MIN_LOG_LEVEL" not in (process / "environ").read_bytes()
+        assert f"TMPDIR={tmp_path / 'w'}".encode() in (process / "environ").read_bytes()
         assert (process / "cwd").readlink() == tmp_path / "w"
     finally:
         worker.stop()

@@ -2,7 +2,11 @@
 
 Every input code is 255 and the large weights of a channel have one sign. They stand side by side,
 or 2, 3, 4, 8 … places apart in the order (height, width, input channel), so that a kernel which
-adds other products than those of neighbours is found out. One graph holds all cases.
+adds other products than those of neighbours is found out. Signed inputs are 127 throughout, which
+kernels shift to 255. One graph holds all cases.
+
+Arguments are instruction sets to emit for, or ``generic:7`` for seven-bit weights whatever they
+are.
 """
 
 import itertools
@@ -12,7 +16,7 @@ import sys
 import numpy as np
 
 from lpot_examples.backends.tensorflow.emit.builder import Builder
-from lpot_examples.backends.tensorflow.graphdef import Graph
+from lpot_examples.backends.tensorflow.graphdef import Graph, split_name
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
 from lpot_examples.graph import TuningConfig
 from lpot_examples.host import INSTRUCTION_SETS
@@ -53,13 +57,16 @@ def _weights(rng, shape, outputs):
 
 
 def _network():
+    """Return the graph, what calibrates it and what it is run on."""
     tf, rng, feed = import_tensorflow(), np.random.default_rng(3), {}
-    graph = tf.Graph()
+    graph, signed = tf.Graph(), set()
     with graph.as_default():
 
-        def source(*shape):
+        def source(*shape, negatives=False):
             name = f"x{len(feed)}"
             feed[name] = np.full((2, *shape), 2.0, np.float32)
+            if negatives:
+                signed.add(name)
             return tf.compat.v1.placeholder(tf.float32, [None, *shape], name)
 
         for kernel, inputs, outputs, stride, padding, dilation in CONVOLUTIONS:
@@ -78,25 +85,42 @@ def _network():
         for features, outputs in PRODUCTS:
             rows = _weights(rng, (features,), outputs)
             tf.matmul(source(features), rows.T.copy(), name=f"matmul_{features}_{outputs}")
-    return graph.as_graph_def(), feed
+        for channels in (2, 5, 16):
+            # One source for all: the padded windows make it signed, for the product as well.
+            x = source(7, 7, channels, negatives=True)
+            rows = _weights(rng, (3, 3, channels), 24)
+            weights = rows.reshape(24, 3, 3, channels).transpose(1, 2, 3, 0)
+            tf.nn.conv2d(x, weights, 1, "SAME", name=f"signed_conv_{channels}")
+            rows = _weights(rng, (3, 3), channels).reshape(channels, 1, 3, 3)
+            weights, name = rows.transpose(2, 3, 0, 1), f"signed_depthwise_{channels}"
+            tf.nn.depthwise_conv2d(x, weights, [1] * 4, "SAME", name=name)
+            weights, flat = (
+                _weights(rng, (49 * channels,), 24).T,
+                tf.reshape(x, [-1, 49 * channels]),
+            )
+            tf.matmul(flat, weights.copy(), name=f"signed_matmul_{channels}")
+    calibrating = {k: np.concatenate([v, -v]) if k in signed else v for k, v in feed.items()}
+    half = {k: v if k in signed else np.concatenate([v, v]) for k, v in calibrating.items()}
+    return graph.as_graph_def(), half, feed
 
 
-def measure(isa):
+def measure(isa, bits=8):
     """Return anchor → the greatest difference from the oracle.
 
     In codes; for the real values of a MatMul, in 1/255 of their peak.
     """
-    graph_def, feed = _network()
+    graph_def, calibrating, feed = _network()
     outputs = [n.name for n in graph_def.node if n.op in ("Conv2D", "DepthwiseConv2dNative")]
     outputs += [n.name for n in graph_def.node if n.op == "MatMul"]
     compilation = compile_graph(
         graph_def,
         inputs=tuple(feed),
         outputs=outputs,
-        batches=[feed],
+        batches=[calibrating],
         isa=INSTRUCTION_SETS[isa],
     )
-    emitted = compilation.emit(TuningConfig())
+    config = TuningConfig(weight_bits=dict.fromkeys(outputs, bits))
+    emitted = compilation.emit(config)
     int8 = Graph(emitted.graph_def, inputs=tuple(feed), outputs=outputs)
     names, plan = Builder(compilation.graph, emitted.plan), emitted.plan
     made = {a: names.codes(plan.output(g)) for a, g in plan.groups.items() if g.op != "MatMul"}
@@ -109,7 +133,10 @@ def measure(isa):
     results = {}
     for (anchor, group), got in zip(plan.groups.items(), values, strict=True):
         kernel = linear_kernel(compilation, emitted, emitted_weights(int8, names, group), group)
-        wanted = kernel(plan.encodings[group.source].quantize(feed[group.source]))
+        reads = plan.encodings[group.source]
+        assert reads.dtype == ("s8" if anchor.startswith("signed") else "u8"), (anchor, reads)
+        codes = reads.quantize(feed[split_name(_placeholder(compilation.graph, group.source))[0]])
+        wanted = kernel(codes.reshape(len(codes), -1) if group.op == "MatMul" else codes)
         if kernel.makes is None:
             results[anchor] = float(np.abs(got - wanted).max() / np.abs(wanted).max() * 255)
             continue
@@ -118,8 +145,18 @@ def measure(isa):
     return results
 
 
+def _placeholder(graph, tensor):
+    """Return the input that a tensor is, or is a reshape of."""
+    node = graph.nodes[split_name(tensor)[0]]
+    return node.name if node.op == "Placeholder" else _placeholder(graph, node.input[0])
+
+
 def main():
-    json.dump({isa: measure(isa) for isa in sys.argv[1:]}, sys.stdout)
+    results = {}
+    for wanted in sys.argv[1:]:
+        isa, _, bits = wanted.partition(":")
+        results[wanted] = measure(isa, int(bits or 8))
+    json.dump(results, sys.stdout)
 
 
 if __name__ == "__main__":

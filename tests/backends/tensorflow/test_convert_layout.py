@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from graphs import build, cleaned, compiled, data, ops
+from graphs import build, cleaned, compiled, data, ops, run
 
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
 from lpot_examples.quantize.reference import sqnr
@@ -33,7 +33,7 @@ def check(function, *, outputs=("o",), feed=None, transposes=None, applied=True)
     graph, report = cleaned(graph_def, outputs=outputs, inputs=tuple(feed))
     result = graph.to_graph_def()
     wanted = reference(graph_def, outputs, feed)
-    for one, two in zip(wanted, reference(result, outputs, feed), strict=True):
+    for one, two in zip(wanted, run(result, outputs, feed), strict=True):
         assert one.shape == two.shape
         assert one.dtype == two.dtype
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5 * max(np.abs(one).max(), 1e-9))
@@ -109,7 +109,7 @@ def test_a_whole_network_runs_in_int8():
     assert all(group.quantizable for group in compilation.grouping.described)
     emitted = compilation.emit()
     assert Simulation(compilation, emitted).check(feed).worst[1] <= 1
-    wanted, got = reference(graph_def, ("o",), feed), reference(emitted.graph_def, ("o",), feed)
+    wanted, got = reference(graph_def, ("o",), feed), run(emitted.graph_def, ("o",), feed)
     assert sqnr(wanted[0], got[0]) > 22
 
 
@@ -172,9 +172,7 @@ def test_constant_size_of_a_transposed_convolution():
         x = tf.compat.v1.placeholder(tf.float32, [2, 4, 9, 12], "x")
         up = [2, 3, 18, 36]
         strides = [1, 1, 2, 3]
-        y = tf.nn.conv2d_transpose(
-            x, constant(3, 3, 3, 4), up, strides, "SAME", data_format="NCHW"
-        )
+        y = tf.nn.conv2d_transpose(x, constant(3, 3, 3, 4), up, strides, "SAME", data_format="NCHW")
         tf.nn.relu(y, name="o")
 
     check(function, transposes=2)
@@ -212,9 +210,7 @@ def test_reductions_slices_and_tiles():
         b = tf.reduce_mean(x, [0, 2, 3])
         c = tf.slice(x, [0, 1, 2, 3], [-1, 2, 5, 7])
         d = tf.tile(x[:, 1:3, ::2], [1, 2, 1, 3])
-        e = tf.raw_ops.MirrorPad(
-            input=x, paddings=[[0, 0], [0, 0], [1, 2], [3, 4]], mode="REFLECT"
-        )
+        e = tf.raw_ops.MirrorPad(input=x, paddings=[[0, 0], [0, 0], [1, 2], [3, 4]], mode="REFLECT")
         f = tf.stack(tf.split(x, 3, axis=2))
         for name, value in zip("abcdef", (a, b, c, d, e, f), strict=True):
             tf.identity(value, name=name)

@@ -15,11 +15,22 @@ from lpot_examples.backends.tensorflow.emit.builder import Builder
 from lpot_examples.backends.tensorflow.emit.weights import MAX_PAIR, WeightCache
 from lpot_examples.backends.tensorflow.graphdef import Graph
 from lpot_examples.graph import TuningConfig
-from lpot_examples.host import INSTRUCTION_SETS, host_info
+from lpot_examples.host import INSTRUCTION_SETS, best_isa, host_info
 from lpot_examples.quantize.weights import pair_sums, quantize_weights
 from lpot_examples.testing.oracle import emitted_weights
 
 WORKER = Path(__file__).with_name("pair_worker.py")
+CAPS = ("AVX2", "AVX512_CORE")
+# The instruction sets that a cap makes of a CPU which has more.
+EMULATED = {
+    "SSE41": "sse4",
+    "AVX": "avx",
+    "AVX2": "avx2",
+    "AVX512_CORE": "avx512",
+    "AVX512_CORE_VNNI": "avx512_vnni",
+    "AVX2_VNNI": "avx_vnni",
+    "DEFAULT": "amx_int8",
+}
 SHAPES = [((1, 1, 1, 4), (3,)), ((1, 1, 2, 8), (3,)), ((3, 3, 5, 7), (3,)), ((64, 9), (1,))]
 
 
@@ -220,7 +231,7 @@ def _start(cap):
     root = str(WORKER.parents[3])
     environment["PYTHONPATH"] = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
-        [sys.executable, str(WORKER), "avx2", "generic"],
+        [sys.executable, str(WORKER), *(["avx2"] * (cap in CAPS)), "generic", "generic:7"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -232,7 +243,8 @@ def adversarial():
     """Figures of kernels without VNNI, from one process each."""
     if "avx2" not in host_info().flags:
         pytest.skip("this CPU has no AVX2")
-    caps = ["AVX2"] + ["AVX512_CORE"] * ("avx512bw" in host_info().flags)
+    flags = host_info().flags
+    caps = {c: isa for c, isa in EMULATED.items() if best_isa(flags, cap=c) == isa}
     results = {}
     for cap, process in [(cap, _start(cap)) for cap in caps]:
         output, errors = process.communicate(timeout=300)
@@ -260,3 +272,28 @@ def test_the_worst_inputs_do_saturate_unlimited_weights(adversarial, cap):
     for kind in ("conv", "matmul"):
         wrong = [k for k, v in figures.items() if k.startswith(kind) and v > 20]
         assert len(wrong) >= 5
+
+
+@pytest.mark.parametrize("cap", EMULATED)
+def test_the_table_of_instruction_sets_tells_the_truth(adversarial, cap):
+    """Weights are exact up to the bits it says, and beyond them some are not."""
+    if cap not in adversarial:
+        pytest.skip(f"this CPU has no {cap}")
+    for entry in INSTRUCTION_SETS[EMULATED[cap]].exact:
+        start = f"{'signed_' * (entry.reads == 's8')}{entry.kernel}_"
+        worst = {}
+        for bits, key in ((7, "generic:7"), (8, "generic")):
+            figures = {k: v for k, v in adversarial[cap][key].items() if k.startswith(start)}
+            if entry.kernel == "depthwise":  # oneDNN takes the others for convolutions
+                figures = {k: v for k, v in figures.items() if _truly_depthwise(k)}
+            assert len(figures) >= 3
+            worst[bits] = max(figures.values())
+        found = 8 if worst[8] <= 1 else 7 if worst[7] <= 1 else 0
+        assert (entry, found) == (entry, entry.bits), worst
+
+
+def _truly_depthwise(anchor):
+    if anchor.startswith("signed"):
+        return True
+    _, _, channels, multiplier, _ = anchor.split("_")
+    return int(channels) > 1 and multiplier == "1"

@@ -26,6 +26,7 @@ class Builder:
     Attributes:
         graph: The fork that nodes are added to. Names of the original may stand for other nodes
             there, so what an op was is asked of ``original``.
+        tag: The last part of the names of eight-bit nodes.
     """
 
     def __init__(self, original: Graph, plan: Plan) -> None:
@@ -33,9 +34,9 @@ class Builder:
         self.graph = original.fork()
         self.plan = plan
         self._constants: dict[tuple[str, bytes], str] = {}
-        self._tag = "int8"
-        while any(f"/{self._tag}" in name for name in original.nodes):
-            self._tag += "_"
+        self.tag = "int8"
+        while any(f"/{self.tag}" in name for name in original.nodes):
+            self.tag += "_"
         tf = import_tensorflow()
         self.quantized = {"u8": tf.quint8, "s8": tf.qint8}
         self.plain = {"u8": tf.uint8, "s8": tf.int8}
@@ -49,7 +50,7 @@ class Builder:
 
     def name(self, node: str) -> str:
         """Return the name of a node's eight-bit form, which no node of the original has."""
-        return f"{node}/{self._tag}"
+        return f"{node}/{self.tag}"
 
     def constant(self, value: Array | np.generic, *, hint: str, dtype: Any = None) -> str:
         """Return a Const of that value, shared by all who ask for it.

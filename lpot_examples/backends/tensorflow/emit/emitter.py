@@ -16,7 +16,9 @@ from lpot_examples.backends.tensorflow.groups import Grouping
 from lpot_examples.backends.tensorflow.shapes import Shapes
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.graph import TuningConfig
-from lpot_examples.host import InstructionSet
+from lpot_examples.host import INSTRUCTION_SETS, InstructionSet
+
+_WITHOUT_VNNI = INSTRUCTION_SETS["avx2"]
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,13 @@ class Emitted:
         graph_def: The int8 ``GraphDef``; the names of inputs and outputs are the original ones.
         plan: What runs in eight bits.
         weight_bits: Group name to weight bits.
+        tag: The last part of the names of eight-bit nodes; see `Builder.name`.
     """
 
     graph_def: Any
     plan: Plan
     weight_bits: dict[str, int]
+    tag: str
 
 
 class Emitter:
@@ -73,14 +77,22 @@ class Emitter:
             anchor: self._weights.bits(group, plan.encodings[group.source], config)
             for anchor, group in plan.groups.items()
         }
-        return Emitted(builder.graph.to_graph_def(), plan, bits)
+        return Emitted(builder.graph.to_graph_def(), plan, bits, builder.tag)
 
-    def fragile(self, config: TuningConfig, plan: Plan) -> frozenset[str]:
-        """Return the groups of a plan whose kernels could saturate on CPUs without VNNI."""
+    def fragile(
+        self, config: TuningConfig, plan: Plan, isa: InstructionSet = _WITHOUT_VNNI
+    ) -> frozenset[str]:
+        """Return the groups of a plan whose kernels could saturate on an instruction set.
+
+        Args:
+            config: The configuration.
+            plan: What was planned for it.
+            isa: The instruction set that the model is run on; by default one without VNNI.
+        """
         return frozenset(
             anchor
             for anchor, group in plan.groups.items()
             if self._weights.may_saturate(
-                group, plan.encodings[group.source], config, plan.factors.get(group.source)
+                group, plan.encodings[group.source], config, plan.factors.get(group.source), isa
             )
         )

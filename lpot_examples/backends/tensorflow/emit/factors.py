@@ -27,7 +27,9 @@ from lpot_examples.backends.tensorflow.sources import movement_inputs
 
 Factors = NDArray[np.float32]
 
-_SPATIAL = frozenset({"MaxPool", "AvgPool", "ResizeNearestNeighbor", "Identity", "Relu", "LeakyRelu"})
+_SPATIAL = frozenset(
+    {"MaxPool", "AvgPool", "ResizeNearestNeighbor", "Identity", "Relu", "LeakyRelu"}
+)
 
 
 class Tracker:

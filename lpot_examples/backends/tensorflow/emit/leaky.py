@@ -59,4 +59,3 @@ def lower_leaky(
     ]
     larger = builder.graph.add("Maximum", f"{name}/larger", operands, T=plain)
     return builder.bitcast(larger, name, plain, quantized)
-

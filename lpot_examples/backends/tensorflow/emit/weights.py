@@ -40,12 +40,11 @@ class WeightCache:
     def bits(self, group: ComputeGroup, reads: Encoding, config: TuningConfig) -> int:
         """Return how many bits a group's weights have at most.
 
-        Kernels shift signed inputs by 128 and multiply likewise, so these need seven bits where
-        products saturate, and so do kernels whose pairs are not known. For the others see
-        `_pair_limit`.
+        Where the instruction set's table says seven, so many are safe for any weights. Eight do
+        where it is known which weights meet in a pair; see `_pair_limit`.
         """
-        signed = reads.dtype == "s8" or _odd_depthwise(group) or _one_input_channel(group)
-        safe = 7 if signed and self._isa.u8s8_saturates else 8
+        exact = self._isa.weight_bits(_kernel(group), reads.dtype)
+        safe = 8 if _known_pairs(group, reads) else exact
         return min(safe, config.weight_bits.get(group.anchor, 8))
 
     def _pair_limit(self, group: ComputeGroup, reads: Encoding) -> int | None:
@@ -57,14 +56,22 @@ class WeightCache:
         depthwise kernel has no pairs to add.
         """
         paired = reads.dtype == "u8" and group.op != "DepthwiseConv2dNative"
-        return MAX_PAIR if paired and self._isa.u8s8_saturates else None
+        return MAX_PAIR if paired and self._isa.weight_bits(_kernel(group), "u8") < 8 else None
 
     def may_saturate(
-        self, group: ComputeGroup, reads: Encoding, config: TuningConfig, factors: Array | None
+        self,
+        group: ComputeGroup,
+        reads: Encoding,
+        config: TuningConfig,
+        factors: Array | None,
+        isa: InstructionSet,
     ) -> bool:
-        """Tell whether a group's kernel could saturate on CPUs without VNNI."""
+        """Tell whether a group's kernel could saturate, or round again, on an instruction set."""
+        kernel = _kernel(group)
+        if isa.weight_bits(kernel, reads.dtype) == 8:
+            return False
         if reads.dtype == "u8" and group.op == "DepthwiseConv2dNative":
-            return _odd_depthwise(group) and self.bits(group, reads, config) == 8
+            return self.bits(group, reads, config) == 8
         codes = self.get(group, reads, config, factors).codes.astype(np.int32)
         if _one_input_channel(group):
             return int(np.abs(codes).max()) > 63
@@ -91,7 +98,8 @@ class WeightCache:
         bits = self.bits(group, reads, config)
         per_channel = group.anchor not in config.per_tensor
         stretched = factors.tobytes() if factors is not None else b""
-        halved = self._isa.u8s8_saturates and reads.dtype == "s8" and group.op in HALVING
+        signed = reads.dtype == "s8" and self._isa.weight_bits(_kernel(group), "s8") < 8
+        halved = signed and group.op in HALVING
         pairs = self._pair_limit(group, reads)
         key = (group.anchor, bits, pairs, config.weight_algorithm, per_channel, halved, stretched)
         if key not in self._quantized:
@@ -193,6 +201,20 @@ class WeightCache:
         if name not in graph.nodes:
             graph.insert(node)
         return name
+
+
+def _kernel(group: ComputeGroup) -> str:
+    """Return what a group is to oneDNN; see `host.ExactWeights`."""
+    if group.op == "MatMul":
+        return "matmul"
+    depthwise = group.op == "DepthwiseConv2dNative" and not _odd_depthwise(group)
+    return "depthwise" if depthwise else "conv"
+
+
+def _known_pairs(group: ComputeGroup, reads: Encoding) -> bool:
+    """Tell whether it is known which weights a kernel multiplies in pairs: neighbours."""
+    alone = group.op == "DepthwiseConv2dNative" or _one_input_channel(group)
+    return reads.dtype == "u8" and not alone
 
 
 def _odd_depthwise(group: ComputeGroup) -> bool:

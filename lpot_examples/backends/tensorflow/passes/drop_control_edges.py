@@ -18,6 +18,7 @@ that waits by itself (seen with 2.21).
 from __future__ import annotations
 
 from collections.abc import Set
+from typing import Any
 
 from lpot_examples.backends.tensorflow.definitions import dtype_of
 from lpot_examples.backends.tensorflow.effects import Effects
@@ -31,17 +32,22 @@ def run(graph: Graph, untouchable: Set[str] = frozenset()) -> int:
         graph: Changed in place.
         untouchable: Names of nodes that must stay as they are, and whose edges say where they run.
     """
-    if not any(source.startswith("^") for node in graph for source in node.input):
+    waiting = [node for node in graph if node.name not in untouchable and _controls(node)]
+    if not waiting:
         return 0
     kept = _with_effects_before(graph, untouchable)
     count = 0
-    for node in graph:
-        if node.name not in untouchable:
-            controls = {name for name in node.input if name[0] == "^" and name[1:] not in kept}
-            count += len(controls)
-            graph.drop_inputs(node.name, controls)
-    _let_readers_wait(graph, untouchable)
+    for node in waiting:
+        controls = {name for name in _controls(node) if name[1:] not in kept}
+        count += len(controls)
+        graph.drop_inputs(node.name, controls)
+    if any(node.op == "Const" and _controls(node) for node in waiting):
+        _let_readers_wait(graph, untouchable)
     return count
+
+
+def _controls(node: Any) -> set[str]:
+    return {source for source in node.input if source[0] == "^"}
 
 
 def _let_readers_wait(graph: Graph, untouchable: Set[str]) -> None:
@@ -50,7 +56,7 @@ def _let_readers_wait(graph: Graph, untouchable: Set[str]) -> None:
     order = {name: place for place, name in enumerate(graph.topological())}
     waits: dict[str, set[str]] = {}
     for name in constant:
-        controls = {source for source in graph.nodes[name].input if source[0] == "^"}
+        controls = _controls(graph.nodes[name])
         readers = _final_readers(graph, name, constant) if controls else set()
         if controls and untouchable.isdisjoint(readers):
             graph.drop_inputs(name, controls)

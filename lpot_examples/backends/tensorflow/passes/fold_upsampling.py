@@ -46,16 +46,16 @@ def run(graph: Graph, untouchable: Set[str], declined: dict[str, str]) -> int:
         declined: Receives the reason why one was left alone, by its last node.
     """
     found = [
-        (node, *chain)
+        (node, spelled)
         for node in graph
         if node.op == "Reshape"
-        and (chain := _chain(graph, node)) is not None
-        and not untouchable.intersection([node.name, *chain[1]])
+        and (spelled := _chain(graph, node)) is not None
+        and untouchable.isdisjoint([node.name, *spelled[1]])
     ]
     if not found:
         return 0
     shapes, count = Shapes(graph), 0
-    for node, source, chain in found:
+    for node, (source, chain) in found:
         match = check(graph, node, source=source, chain=chain, shapes=shapes)
         if isinstance(match, str):
             declined[node.name] = match

@@ -134,9 +134,7 @@ def _einsum(node: Any, weights: Array) -> tuple[Array, int, tuple[int, ...]] | N
     return matrix, len(summed), tuple(int(size) for size in sizes)
 
 
-def _bias(
-    graph: Graph, node: Any, made: tuple[int, ...]
-) -> tuple[str, Array] | tuple[None, None]:
+def _bias(graph: Graph, node: Any, made: tuple[int, ...]) -> tuple[str, Array] | tuple[None, None]:
     reader = graph.only_reader(node.name)
     if reader is None or reader.op not in ("Add", "AddV2", "BiasAdd"):
         return None, None

@@ -12,7 +12,16 @@ from lpot_examples.backends.tensorflow.kernels import COMPUTE, MOVEMENTS
 
 # Ops of one data input that keep the channels of a feature map where they are.
 _SAME_CHANNELS = frozenset(
-    {"Identity", "Relu", "Relu6", "MaxPool", "AvgPool", "ResizeNearestNeighbor", "BiasAdd", "LeakyRelu"}
+    {
+        "Identity",
+        "Relu",
+        "Relu6",
+        "MaxPool",
+        "AvgPool",
+        "ResizeNearestNeighbor",
+        "BiasAdd",
+        "LeakyRelu",
+    }
 )
 _SUMS = frozenset({"Add", "AddV2"})
 _SCALES = frozenset(

@@ -2,14 +2,16 @@
 
 A *unit* is a fusion group, or an op of data movement between groups: it runs in int8 or in fp32.
 A *crossing* is a tensor that must be converted where its maker and a reader differ. The latency of
-a configuration is then a sum over units and crossings, which `allocation` minimizes exactly.
+a configuration is then a sum over units and crossings, which `search.allocation` minimizes exactly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from lpot_examples.graph.op_graph import Group
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +60,11 @@ class LatencyMap:
         units: By name.
         crossings: Every tensor whose maker and readers can differ.
         rest: Milliseconds of what belongs to no unit.
-        batch: Samples a run.
     """
 
     units: Mapping[str, Unit]
     crossings: tuple[Crossing, ...]
     rest: float
-    batch: int = 1
 
     def cost(self, int8: Set[str]) -> float:
         """Return the milliseconds of a run with these units in int8 and all others in fp32."""
@@ -80,6 +80,13 @@ class LatencyMap:
                 total += crossing.quantize
         return total
 
+    def favouring_int8(self, share: float) -> LatencyMap:
+        """Return the map with int8 faster by a share, so that fp32 wins by that much or not."""
+        units = {
+            name: replace(unit, int8=unit.int8 * (1 - share)) for name, unit in self.units.items()
+        }
+        return replace(self, units=units)
+
     @property
     def groups(self) -> frozenset[str]:
         """The units whose precision configurations choose."""
@@ -91,7 +98,6 @@ class LatencyMap:
             "units": [asdict(unit) for unit in self.units.values()],
             "crossings": [asdict(crossing) for crossing in self.crossings],
             "rest": self.rest,
-            "batch": self.batch,
         }
 
     @classmethod
@@ -106,5 +112,19 @@ class LatencyMap:
             units={unit.name: unit for unit in units},
             crossings=tuple(crossings),
             rest=data["rest"],
-            batch=data["batch"],
         )
+
+
+def by_macs(groups: Iterable[Group]) -> LatencyMap:
+    """Return a map in which a group costs by its multiply-accumulates, and twice that in fp32.
+
+    It stands in where nothing was measured; only its order means anything. All groups together
+    take 100 ms in int8.
+    """
+    work = {group.name: max(group.macs, 1) for group in groups}
+    whole = sum(work.values())
+    units = {
+        name: Unit(name=name, group=True, int8=100 * macs / whole, fp32=200 * macs / whole)
+        for name, macs in work.items()
+    }
+    return LatencyMap(units=units, crossings=(), rest=0.0)
