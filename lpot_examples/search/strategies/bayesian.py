@@ -122,18 +122,21 @@ def _expected_improvement(
     import numpy as np
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import Matern, WhiteKernel
+    from threadpoolctl import threadpool_limits
 
     targets = np.asarray(lost)
-    fits = [
-        GaussianProcessRegressor(
-            Matern(length_scale=scale, nu=2.5) + WhiteKernel(_NOISE),
-            optimizer=None,
-            normalize_y=True,
-        ).fit(known, targets)
-        for scale in _LENGTH_SCALES
-    ]
-    process = max(fits, key=lambda fit: round(fit.log_marginal_likelihood_value_, 6))
-    mean, deviation = process.predict(candidates, return_std=True)
+    # More threads only wait for each other on matrices this small.
+    with threadpool_limits(limits=1):
+        fits = [
+            GaussianProcessRegressor(
+                Matern(length_scale=scale, nu=2.5) + WhiteKernel(_NOISE),
+                optimizer=None,
+                normalize_y=True,
+            ).fit(known, targets)
+            for scale in _LENGTH_SCALES
+        ]
+        process = max(fits, key=lambda fit: round(fit.log_marginal_likelihood_value_, 6))
+        mean, deviation = process.predict(candidates, return_std=True)
     deviation = np.maximum(deviation, 1e-12)
     gain = targets.min() - mean
     z = gain / deviation

@@ -46,10 +46,9 @@ class StudyStrategy(LpotStrategy):
         while repeats < _REPEATS and len(self._known) < choices.size:
             asked = study.ask(fixed)
             config = choices.config(asked.params)
-            repeats = repeats + 1 if config.digest() in self._known else 0
+            before = len(self._known)
             trial = yield from self.attempt(config)
-            if trial is None:
-                repeats += 1
+            repeats = repeats + 1 if len(self._known) == before else 0
             if trial is None or trial.loss is None:
                 study.tell(asked, state=TrialState.FAIL)
             else:

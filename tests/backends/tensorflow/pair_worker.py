@@ -16,7 +16,7 @@ import sys
 import numpy as np
 
 from lpot_examples.backends.tensorflow.emit.builder import Builder
-from lpot_examples.backends.tensorflow.graphdef import Graph, split_name
+from lpot_examples.backends.tensorflow.graphdef import Graph
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
 from lpot_examples.graph import TuningConfig
 from lpot_examples.host import INSTRUCTION_SETS
@@ -87,7 +87,9 @@ def _network():
             tf.matmul(source(features), rows.T.copy(), name=f"matmul_{features}_{outputs}")
         for channels in (2, 5, 16):
             # One source for all: the padded windows make it signed, for the product as well.
+            same = np.eye(channels, dtype=np.float32)[None, None]
             x = source(7, 7, channels, negatives=True)
+            x = tf.nn.conv2d(x, same, 1, "SAME", name=f"same_{channels}")
             rows = _weights(rng, (3, 3, channels), 24)
             weights = rows.reshape(24, 3, 3, channels).transpose(1, 2, 3, 0)
             tf.nn.conv2d(x, weights, 1, "SAME", name=f"signed_conv_{channels}")
@@ -125,30 +127,27 @@ def measure(isa, bits=8):
     names, plan = Builder(compilation.graph, emitted.plan), emitted.plan
     made = {a: names.codes(plan.output(g)) for a, g in plan.groups.items() if g.op != "MatMul"}
     made |= {a: g.output for a, g in plan.groups.items() if g.op == "MatMul"}
+    sources = {group.source: names.codes(group.source) for group in plan.groups.values()}
+    fetches = {key: f"{name}:0" for key, name in sources.items()}
     with int8_session(emitted.graph_def) as session:
-        values = session.run(
-            [f"{made[anchor]}:0" for anchor in plan.groups],
+        values, codes = session.run(
+            ([f"{made[anchor]}:0" for anchor in plan.groups], fetches),
             {f"{name}:0": value for name, value in feed.items()},
         )
     results = {}
     for (anchor, group), got in zip(plan.groups.items(), values, strict=True):
         kernel = linear_kernel(compilation, emitted, emitted_weights(int8, names, group), group)
-        reads = plan.encodings[group.source]
-        assert reads.dtype == ("s8" if anchor.startswith("signed") else "u8"), (anchor, reads)
-        codes = reads.quantize(feed[split_name(_placeholder(compilation.graph, group.source))[0]])
-        wanted = kernel(codes.reshape(len(codes), -1) if group.op == "MatMul" else codes)
+        assert plan.encodings[group.source].dtype == ("s8" if "signed" in anchor else "u8")
+        wanted = kernel(_plain(codes[group.source]))
         if kernel.makes is None:
             results[anchor] = float(np.abs(got - wanted).max() / np.abs(wanted).max() * 255)
             continue
-        got = got[got.dtype.names[0]] if got.dtype.names else got
-        results[anchor] = float(np.abs(got.astype(int) - wanted.astype(int)).max())
+        results[anchor] = float(np.abs(_plain(got).astype(int) - wanted.astype(int)).max())
     return results
 
 
-def _placeholder(graph, tensor):
-    """Return the input that a tensor is, or is a reshape of."""
-    node = graph.nodes[split_name(tensor)[0]]
-    return node.name if node.op == "Placeholder" else _placeholder(graph, node.input[0])
+def _plain(codes):
+    return codes[codes.dtype.names[0]] if codes.dtype.names else codes
 
 
 def main():
