@@ -29,11 +29,14 @@ class ExactWeights:
         reads: ``u8`` or ``s8``, the input's codes.
         bits: 8, or 7 where sums of two products saturate in 16 bits. Eight-bit weights of which
             no two neighbours sum to more than 128 are exact there as well, for ``u8``.
+        halved: Whether the kernel halves the weights, which rounds them again: seven bits are
+            then exact as even codes of eight.
     """
 
     kernel: str
     reads: str
     bits: int
+    halved: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +58,9 @@ class InstructionSet:
     exact: tuple[ExactWeights, ...]
     source: str
 
-    def weight_bits(self, kernel: str, reads: str) -> int:
-        """Return the bits up to which any weights are exact; see `ExactWeights`."""
-        return next(e.bits for e in self.exact if (e.kernel, e.reads) == (kernel, reads))
+    def weights(self, kernel: str, reads: str) -> ExactWeights:
+        """Return the entry for a kernel and its input's codes."""
+        return next(e for e in self.exact if (e.kernel, e.reads) == (kernel, reads))
 
     @property
     def u8s8_saturates(self) -> bool:
@@ -69,13 +72,13 @@ _AVX512_FLAGS = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
 _VNNI_FLAGS = _AVX512_FLAGS | {"avx512_vnni"}
 
 # ``vpmaddubsw`` multiplies u8 by s8 and adds two products in 16 bits, with saturation. Signed
-# inputs are shifted by 128 and multiplied likewise; convolutions then halve weights of eight bits,
-# which rounds them again. Depthwise kernels have no two products to add.
+# inputs are shifted by 128 and multiplied likewise; convolutions halve their weights for that.
+# Depthwise kernels have no two products to add.
 _PAIRS_SATURATE = (
     ExactWeights(kernel="conv", reads="u8", bits=7),
-    ExactWeights(kernel="conv", reads="s8", bits=7),
+    ExactWeights(kernel="conv", reads="s8", bits=7, halved=True),
     ExactWeights(kernel="depthwise", reads="u8", bits=8),
-    ExactWeights(kernel="depthwise", reads="s8", bits=7),
+    ExactWeights(kernel="depthwise", reads="s8", bits=7, halved=True),
     ExactWeights(kernel="matmul", reads="u8", bits=7),
     ExactWeights(kernel="matmul", reads="s8", bits=7),
 )

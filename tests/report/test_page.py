@@ -143,9 +143,12 @@ def test_a_slower_model_is_called_slower():
 def test_exactness_in_either_form():
     made = report()
     assert "avx2 ✗ no 8-bit weights may saturate" in Reader(render(made)).words
-    made["instruction_sets"] = {"avx2": {"exact": True, "groups": 4}, "avx": {"exact": None}}
+    made["instruction_sets"] = {
+        "avx2": {"exact": False, "groups": 4, "known": "a run", "names": ["a"] * 4},
+        "avx": {"exact": None},
+    }
     words = Reader(render(made)).words
-    assert "avx2 ✓ yes groups: 4" in words
+    assert "avx2 ✗ no groups: 4; known: a run" in words
     assert "avx –" in words
 
 

@@ -46,7 +46,6 @@ class Careless(Strategy):
         suite.never_repeats,
         suite.never_gives_up_int8,
         suite.survives_a_bar_of_nothing,
-        suite.loses_only_the_trial_that_failed,
     ],
     ids=lambda check: check.__name__,
 )

@@ -68,8 +68,4 @@ COMPUTE = {
     "MatMul": "_QuantizedMatMul",
 }
 
-# Kernels that halve 8-bit weights for signed inputs where products saturate in 16 bits; they round
-# a second time, unless the weights are even. The others do not, and saturate.
-HALVING = frozenset({"Conv2D", "DepthwiseConv2dNative"})
-
 ACTIVATIONS = frozenset({"Relu", "Relu6"})

@@ -10,7 +10,6 @@ import numpy as np
 
 from lpot_examples.backends.tensorflow.graphdef import Array, Graph, make_constant
 from lpot_examples.backends.tensorflow.groups import ComputeGroup
-from lpot_examples.backends.tensorflow.kernels import HALVING
 from lpot_examples.graph import TuningConfig
 from lpot_examples.host import InstructionSet
 from lpot_examples.quantize.encoding import Encoding
@@ -43,7 +42,7 @@ class WeightCache:
         Where the instruction set's table says seven, so many are safe for any weights. Eight do
         where it is known which weights meet in a pair; see `_pair_limit`.
         """
-        exact = self._isa.weight_bits(_kernel(group), reads.dtype)
+        exact = self._isa.weights(_kernel(group), reads.dtype).bits
         safe = 8 if _known_pairs(group, reads) else exact
         return min(safe, config.weight_bits.get(group.anchor, 8))
 
@@ -56,7 +55,7 @@ class WeightCache:
         depthwise kernel has no pairs to add.
         """
         paired = reads.dtype == "u8" and group.op != "DepthwiseConv2dNative"
-        return MAX_PAIR if paired and self._isa.weight_bits(_kernel(group), "u8") < 8 else None
+        return MAX_PAIR if paired and self._isa.weights(_kernel(group), "u8").bits < 8 else None
 
     def may_saturate(
         self,
@@ -68,7 +67,7 @@ class WeightCache:
     ) -> bool:
         """Tell whether a group's kernel could saturate, or round again, on an instruction set."""
         kernel = _kernel(group)
-        if isa.weight_bits(kernel, reads.dtype) == 8:
+        if isa.weights(kernel, reads.dtype).bits == 8:
             return False
         if reads.dtype == "u8" and group.op == "DepthwiseConv2dNative":
             return self.bits(group, reads, config) == 8
@@ -98,8 +97,7 @@ class WeightCache:
         bits = self.bits(group, reads, config)
         per_channel = group.anchor not in config.per_tensor
         stretched = factors.tobytes() if factors is not None else b""
-        signed = reads.dtype == "s8" and self._isa.weight_bits(_kernel(group), "s8") < 8
-        halved = signed and group.op in HALVING
+        halved = self._isa.weights(_kernel(group), reads.dtype).halved
         pairs = self._pair_limit(group, reads)
         key = (group.anchor, bits, pairs, config.weight_algorithm, per_channel, halved, stretched)
         if key not in self._quantized:
