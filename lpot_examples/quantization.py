@@ -127,7 +127,7 @@ def tune(
             workspace=workspace,
             journal=journal,
             source=source,
-            calibration_key=_calibration_key(content, backend.engine, str((SAMPLE, 1))),
+            calibration_key=_calibration_key(content, backend.engine, str((SAMPLE, 2))),
             listener=listener,
             benchmark_seconds=benchmark_seconds,
         )

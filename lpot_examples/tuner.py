@@ -109,6 +109,7 @@ class Tuner:
         self._statistics: dict[int, Statistics] = {}
         self._baseline: Baseline | None = None
         self._runner: TrialRunner | None = None
+        self._chosen: Strategy | None = None
         self._published: Path | None = None
         self._exhausted = False  # the budget ended before the search did, and the bar is missed
 
@@ -206,7 +207,8 @@ class Tuner:
             costs=None if pace is None else pace.costs(self._space.base),
             compare=None if pace is None else pace.compare,
         )
-        return STRATEGIES[used](context)
+        self._chosen = STRATEGIES[used](context)
+        return self._chosen
 
     def _pace(self) -> Pace | None:
         """Return what measures latencies in the search, unless they are not to be measured."""
@@ -344,6 +346,8 @@ class Tuner:
             engine=self._backend.engine,
             sessions=self._journal.sessions,
             complete=complete,
+            sensitivity=self._chosen.sensitivity if self._chosen else {},
+            latency_map=self._chosen.context.costs if self._chosen else None,
         )
         publish(made, target, lambda: build_report(outcome))
         if complete:
@@ -353,7 +357,9 @@ class Tuner:
 
     def _decisions(self, config: TuningConfig) -> list[OpDecision]:
         chosen = {
-            name: "reverted: int8 here costs more accuracy than elsewhere"
+            name: "measured to be faster in fp32 on this host"
+            if self._chosen is not None and name in self._chosen.slower
+            else "reverted: int8 here costs more accuracy than elsewhere"
             for name in config.fp32 - set(self._space.reasons)
         }
         reasons = {**chosen, **self._space.reasons}

@@ -23,6 +23,7 @@ class TuningConfig:
         equalization: How far branches of a shared encoding are stretched to use it fully, 0 (not at
             all) to 1; see cross-layer equalization in the backends.
         bias_correction: Whether biases make up for what rounding the weights does to the mean.
+        uncorrected: Names of the groups whose bias stays as it is all the same.
         samples: The calibration sampling size that the statistics come from; 0 means the largest.
     """
 
@@ -35,6 +36,7 @@ class TuningConfig:
     equalization: float = 0.0
     bias_correction: bool = False
     samples: int = 0
+    uncorrected: frozenset[str] = frozenset()
 
     def algorithm(self, group: str | None) -> str:
         """Return the activation algorithm for a group's tensors."""
@@ -42,12 +44,18 @@ class TuningConfig:
             return self.activation_algorithm
         return self.activation_overrides.get(group, self.activation_algorithm)
 
+    def corrects(self, group: str) -> bool:
+        """Tell whether a group's bias is corrected."""
+        return self.bias_correction and group not in self.uncorrected
+
     def with_fp32(self, names: Iterable[str]) -> TuningConfig:
         """Return the same choice with these groups in fp32 besides those that already are."""
         return replace(self, fp32=self.fp32 | frozenset(names))
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form with a stable order."""
+        # What is new appears where it is used, so that configurations of old journals are found.
+        newer = {"uncorrected": sorted(self.uncorrected)} if self.uncorrected else {}
         return {
             "fp32": sorted(self.fp32),
             "activation_algorithm": self.activation_algorithm,
@@ -58,14 +66,14 @@ class TuningConfig:
             "equalization": self.equalization,
             "bias_correction": self.bias_correction,
             "samples": self.samples,
+            **newer,
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TuningConfig:
         """Undo `to_dict`."""
-        return cls(
-            **{**data, "fp32": frozenset(data["fp32"]), "per_tensor": frozenset(data["per_tensor"])}
-        )
+        names = ("fp32", "per_tensor", "uncorrected")
+        return cls(**{**data, **{name: frozenset(data.get(name, ())) for name in names}})
 
     def digest(self) -> str:
         """Return a short stable hash that identifies the choice."""

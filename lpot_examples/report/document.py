@@ -160,12 +160,11 @@ class CrossingEntry(_Part):
 
 
 class LatencyEntry(_Part):
-    """A measured `search.latency.LatencyMap`."""
+    """A measured `graph.LatencyMap`."""
 
     units: tuple[UnitEntry, ...]
     crossings: tuple[CrossingEntry, ...] = ()
     rest: float = 0.0
-    batch: int = 1
 
     @property
     def groups(self) -> dict[str, UnitEntry]:

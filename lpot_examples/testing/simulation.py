@@ -90,8 +90,8 @@ class Simulation:
             errors[group.anchor] = weights - group.weights
         for tensor in self._encodings:
             self._fake(tensor)
-        if config is not None and config.bias_correction:
-            for anchor, error in errors.items():
+        for anchor, error in errors.items():
+            if config is not None and config.corrects(anchor):
                 self._correct_bias(emitted.plan.groups[anchor], error)
         codes = {name: names.codes(name) for name in self._encodings}
         live = emitted_graph.nodes

@@ -55,12 +55,17 @@ class Strategy(ABC):
     Attributes:
         ends_at_first_pass: Whether the search ends by itself at the first trial that meets the
             bar, unless the context says to keep going. Otherwise `run` decides.
+        sensitivity: Group name to the label-free error that its reverting removes, where it was
+            found out.
+        slower: Groups that were left in fp32 because they are measured to be faster there.
     """
 
     ends_at_first_pass: ClassVar[bool] = False
 
     def __init__(self, context: StrategyContext) -> None:
         self.context = context
+        self.sensitivity: dict[str, float] = {}
+        self.slower: frozenset[str] = frozenset()
         self._steps = self.run()
         self._asked: TuningConfig | None = None
         self._trial: Trial | None = None

@@ -77,13 +77,17 @@ class Bisection(Strategy):
             self.context.note("measuring the latency of configurations", 0, 1)
             plain, mixed = self.context.compare([config, candidate])
             saved = 1 - mixed / plain
-        return candidate if saved >= _MARGIN / 2 else config
+        if saved < _MARGIN / 2:
+            return config
+        self.slower = slower
+        return candidate
 
     def _ladder(self, config: TuningConfig) -> list[TuningConfig]:
         """Return configurations of falling label-free error and rising latency."""
         context, space = self.context, self.context.space
         candidates = [group for group in space.free if group.name not in config.fp32]
         found = sensitivities(candidates, config, context.probe, context.note)
+        self.sensitivity = found
         shares = {name: max(value, 0.0) for name, value in found.items()}
         # Any group is worth reverting in the end, if not before all that seem to matter more.
         least = min((v for v in shares.values() if v > 0), default=1.0)

@@ -72,6 +72,10 @@ def measure(network, isa):
         "bits": emitted.weight_bits,
         "sums": sorted(emitted.plan.sums),
         "sqnr": {},
+        "decibels": {
+            "per_channel": decibels(network, wanted, simulation),
+            "per_tensor": decibels(network, wanted, _per_tensor(compilation, emitted)),
+        },
         "forced": {},
         "judged": {},
     }
@@ -84,6 +88,20 @@ def measure(network, isa):
             *compilation.graph.data_inputs(compilation.graph.nodes[name])[0]
         )
     return figures
+
+
+def decibels(network, wanted, simulation):
+    """Return output → SQNR against fp32 of the int8 graph, and of its simulation run freely."""
+    pairs = zip(simulation.run_int8(network.feed), simulation.run(network.feed), strict=True)
+    return {
+        name: [sqnr(fp32, int8), sqnr(fp32, simulated)]
+        for name, fp32, (int8, simulated) in zip(network.outputs, wanted, pairs, strict=True)
+    }
+
+
+def _per_tensor(compilation, emitted):
+    config = TuningConfig(per_tensor=frozenset(emitted.plan.groups), bias_correction=True)
+    return Simulation(compilation, compilation.emit(config), config)
 
 
 def oracle(compilation, emitted, deviation, feed):

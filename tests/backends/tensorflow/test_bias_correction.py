@@ -163,6 +163,42 @@ def test_without_statistics_of_the_input_nothing_changes():
     assert network.emit(CORRECTED).graph_def != network.emit(PLAIN).graph_def
 
 
+def test_single_groups_can_be_left_uncorrected():
+    def function(tf, constant):
+        x = placeholder(tf, 8, 8, 4)
+        first = tf.nn.conv2d(x, constant(1, 1, 4, 6), 1, "SAME", name="first")
+        tf.nn.conv2d(first, constant(1, 1, 6, 6), 1, "SAME", name="second")
+
+    feed = {"x": data(16, 8, 8, 4, low=0.5, high=2.0)}
+    network = compiled(build(function), feed, outputs=("second",))
+
+    def biases(config):
+        graph_def = network.emit(config).graph_def
+        found = {node.name: node for node in graph_def.node if node.name.endswith("/bias")}
+        return {anchor: _only(found, anchor) for anchor in ("first", "second")}
+
+    plain, corrected = biases(PLAIN), biases(CORRECTED)
+    one = biases(replace(CORRECTED, uncorrected=frozenset({"first"})))
+    assert one == {"first": plain["first"], "second": corrected["second"]}
+    assert plain["first"] != corrected["first"] and plain["second"] != corrected["second"]
+
+
+def _only(nodes, anchor):
+    (node,) = [node for name, node in nodes.items() if anchor in name]
+    return node.attr["value"].tensor.tensor_content
+
+
+def test_configurations_of_old_journals_are_still_known():
+    """Their digests are the names of what was recorded."""
+    assert "uncorrected" not in CORRECTED.to_dict()
+    old = {key: value for key, value in CORRECTED.to_dict().items() if key != "uncorrected"}
+    assert TuningConfig.from_dict(old) == CORRECTED
+    new = replace(CORRECTED, uncorrected=frozenset({"b", "a"}))
+    assert new.to_dict()["uncorrected"] == ["a", "b"]
+    assert TuningConfig.from_dict(new.to_dict()) == new
+    assert new.digest() != CORRECTED.digest()
+
+
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 def test_behind_stretched_channels(strength):
     """Weights were multiplied by the channel factors, so the means are divided by them."""

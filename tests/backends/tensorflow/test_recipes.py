@@ -4,6 +4,7 @@ import pytest
 from recipes import RECIPES
 
 LEAST_SQNR_DB = 30.0
+HALF = 0.5
 AVX2 = "onednn_off_avx2"
 
 
@@ -70,6 +71,14 @@ def test_every_recipe_keeps_thirty_decibels(figures):
         if name.endswith("/o") and figure < LEAST_SQNR_DB
     }
     assert not low
+
+
+@pytest.mark.parametrize("weights", ["per_channel", "per_tensor"])
+def test_int8_is_as_good_as_its_simulation_within_half_a_decibel(figures, weights):
+    """Every kernel in every encoding, against the same rounding done in fp32."""
+    found = figures["decibels"][weights]
+    assert {_scope(name) for name in found} == set(RECIPES)
+    assert {name: pair for name, pair in found.items() if pair[0] < pair[1] - HALF} == {}
 
 
 def test_eight_bit_weights_would_saturate_without_vnni(all_figures):

@@ -86,7 +86,7 @@ class Lowering:
         """Return the float bias, corrected, with the zero point of the input taken out."""
         bias = np.zeros(group.channels) if group.bias is None else group.bias.astype(np.float64)
         observed = self.statistics.channels.get(group.source)
-        if self.config.bias_correction and observed is not None:
+        if self.config.corrects(group.anchor) and observed is not None:
             factors = self.builder.plan.factors.get(group.source)
             bias = bias - self.weights.mean_shift(group, weights, observed.mean, factors)
         return bias - reads.offset * weights.channel_sums
