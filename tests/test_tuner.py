@@ -209,6 +209,32 @@ def test_lpots_strategies_run_by_name(tmp_path, name):
     assert result.report["search"]["strategy"] == name
 
 
+@pytest.mark.parametrize("name", ["tpe", "random", "bayesian", "mse"])
+def test_a_stopped_search_asks_the_same_questions_again(tmp_path, name):
+    spec = {"tuning.strategy.name": name, "tuning.exit_policy.max_trials": 9, f"{BAR}.absolute": 0}
+    whole = tune_fake(SPREAD, tmp_path / "whole", spec=spec)
+    scorer = Scorer(at={6: stop})
+    with pytest.raises(Interrupted):
+        tune_fake(SPREAD, tmp_path / "stopped", spec=spec, eval_func=scorer)
+    again = tune_fake(SPREAD, tmp_path / "stopped", spec=spec, eval_func=scorer)
+    histories = [run.report["search"]["history"] for run in (whole, again)]
+    first, second = ([trial["config"] for trial in history] for history in histories)
+    assert len(first) == 9
+    assert first == second
+
+
+def test_every_metric_has_its_bar(tmp_path):
+    def both(model):
+        return {"topk": 0.8, "MSE": 1 + (0.8 - model.score)}
+
+    metrics = {"topk": 1, "MSE": {}, "higher_is_better": [True, False], "relative": [0.01, 0.005]}
+    spec = {"evaluation.accuracy.multi_metrics": metrics}
+    result = tune_fake(ONE_GUILTY, tmp_path, spec=spec, eval_func=both)
+    assert result.met
+    assert result.report["config"]["fp32"] == ["g7"]
+    assert set(result.report["search"]["history"][0]["scores"]) == {"topk", "MSE"}
+
+
 @pytest.mark.parametrize("name", ["sigopt", "hawq_v2", "mse_v2", "auto"])
 def test_a_strategy_that_cannot_run_is_said(tmp_path, name):
     heard = Heard()

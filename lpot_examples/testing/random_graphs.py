@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
 from lpot_examples.graph import TuningConfig
+from lpot_examples.testing.random_blocks import Blocks
 
 Array = NDArray[Any]
 
-_SIZES = (5, 6, 8, 9)
+_SIZES = (5, 6, 7, 8, 9, 11)
 _CHANNELS = (1, 2, 3, 4, 5, 8, 12)
 
 
@@ -27,7 +29,9 @@ class RandomGraph:
         inputs: Input node names.
         outputs: Output tensor names.
         batches: Calibration batches.
-        probe: A batch of another size, clipped to the range of the calibration data.
+        probe: A batch, of another size unless the network's is fixed, clipped to the range of the
+            calibration data.
+        kinds: How many of each kind of op and construct it was made of.
     """
 
     graph_def: Any
@@ -35,6 +39,7 @@ class RandomGraph:
     outputs: tuple[str, ...]
     batches: tuple[dict[str, Array], ...]
     probe: dict[str, Array]
+    kinds: Counter[str]
 
 
 def random_graph(seed: int, *, steps: int = 12) -> RandomGraph:
@@ -53,17 +58,37 @@ def random_graph(seed: int, *, steps: int = 12) -> RandomGraph:
             weaver.step()
         outputs = weaver.finish()
     graph_def = graph.as_graph_def()
-    shape = weaver.input_shape
-    data = [rng.normal(0.2, 1.0, (n, *shape)).clip(-3, 3).astype(np.float32) for n in (4, 4, 3)]
-    if rng.random() < 0.4:
-        data = [np.abs(array) for array in data]
+    if rng.random() < 0.15:
+        _forget_sizes(graph_def)
+        weaver.kinds["unknown_sizes"] += 1
+    positive = rng.random() < 0.4
+    batches = [
+        {name: _data(rng, shape, count, positive) for name, shape in weaver.inputs.items()}
+        for count in ((4, 4, 3) if weaver.batch is None else (weaver.batch,) * 3)
+    ]
     return RandomGraph(
         graph_def=graph_def,
-        inputs=("x",),
+        inputs=tuple(weaver.inputs),
         outputs=outputs,
-        batches=({"x": data[0]}, {"x": data[1]}),
-        probe={"x": data[2]},
+        batches=(batches[0], batches[1]),
+        probe=batches[2],
+        kinds=weaver.kinds,
     )
+
+
+def _data(
+    rng: np.random.Generator, shape: tuple[int, ...], count: int, positive: bool
+) -> Array:
+    values = rng.normal(0.2, 1.0, (count, *shape)).clip(-3, 3).astype(np.float32)
+    return np.abs(values) if positive else values
+
+
+def _forget_sizes(graph_def: Any) -> None:
+    """Let images be of any size, as far as the graph says."""
+    for node in graph_def.node:
+        if node.op == "Placeholder":
+            for dim in node.attr["shape"].shape.dim[1:3]:
+                dim.size = -1
 
 
 def random_config(seed: int, anchors: list[str]) -> TuningConfig:
@@ -86,18 +111,38 @@ def random_config(seed: int, anchors: list[str]) -> TuningConfig:
     )
 
 
-class _Weaver:
-    """Grows a graph; every method named in ``_OPS`` adds one op and returns its outputs."""
+class _Weaver(Blocks):
+    """Grows a graph; every method that it picks adds one op and returns its outputs.
+
+    Args:
+        tf: TensorFlow.
+        rng: Makes every choice.
+
+    Attributes:
+        inputs: Shape of one sample by input name.
+        batch: The number of samples, if it is fixed.
+        kinds: How many of each kind were added.
+    """
 
     def __init__(self, tf: Any, rng: np.random.Generator) -> None:
-        self._tf = tf
-        self._rng = rng
-        size, channels = int(rng.choice(_SIZES)), int(rng.choice([1, 3, 4]))
-        self.input_shape = (size, size, channels)
-        self._values = [tf.compat.v1.placeholder(tf.float32, [None, *self.input_shape], "x")]
+        super().__init__(tf, rng)
+        self.kinds: Counter[str] = Counter()
+        self.batch = int(rng.integers(1, 5)) if rng.random() < 0.15 else None
+        height = int(rng.choice(_SIZES))
+        width = height if rng.random() < 0.6 else int(rng.choice(_SIZES))
+        shape = (height, width, int(rng.choice([1, 3, 4])))
+        self.inputs = {"x": shape}
+        if rng.random() < 0.25:
+            self.inputs["second"] = shape if rng.random() < 0.6 else (height, width, 2)
+            self.kinds["two_inputs"] += 1
+        self.kinds["fixed_batch"] += self.batch is not None
+        self._values = [
+            tf.compat.v1.placeholder(tf.float32, [self.batch, *shape], name)
+            for name, shape in reversed(self.inputs.items())
+        ]
         self._weights: dict[tuple[int, ...], Any] = {}
         self._ops: list[Callable[[Any], Any]] = [
-            *(self._convolution,) * 5,
+            *(self._convolution,) * 6,
             *(self._depthwise,) * 2,
             *(self._residual,) * 4,
             *(self._concat,) * 2,
@@ -115,13 +160,16 @@ class _Weaver:
             self._reshapes,
             self._identity,
             self._mean_shift,
+            *self.blocks,
         ]
 
     def step(self) -> None:
         """Add one op behind a value that is likely to be recent."""
         back = int(self._rng.geometric(0.6))
         source = self._values[max(len(self._values) - back, 0)]
-        made = self._pick(self._ops)(source)
+        chosen = self._pick(self._ops)
+        made = chosen(source)
+        self.kinds[chosen.__name__.strip("_")] += made is not None
         made = made if isinstance(made, list) else [made]
         self._values.extend(value for value in made if value is not None)
 
@@ -141,12 +189,8 @@ class _Weaver:
             names.append(result.name.removesuffix(":0"))
         return tuple(dict.fromkeys(names))
 
-    def _pick(self, items: Any) -> Any:
-        return items[int(self._rng.integers(len(items)))]
-
-    def _constant(self, *shape: int, mean: float = 0.0, deviation: float = 1.0) -> Any:
-        values = self._rng.normal(mean, deviation, shape).astype(np.float32)
-        return self._tf.constant(values)
+    def _source(self) -> Any:
+        return next(v for v in self._values if v.op.type == "Placeholder")
 
     def _uneven(self, *shape: int, deviation: float) -> Any:
         """Make weights, at times with quiet and with dead channels in the last dimension."""
@@ -166,6 +210,8 @@ class _Weaver:
         choice = self._rng.random()
         if choice < 0.35:
             return tf.nn.relu(value)
+        if choice > 0.9:
+            return self._leaky(value)
         return tf.nn.relu6(value * 3.0) if choice < 0.5 else value
 
     def _padding(self, value: Any, kernel: int) -> Any:
@@ -177,7 +223,9 @@ class _Weaver:
     def _convolution(self, value: Any) -> Any:
         tf = self._tf
         kernel, stride = int(self._pick([1, 1, 3, 3, 2])), int(self._pick([1, 1, 2]))
-        dilation = 2 if stride == 1 and kernel == 3 and self._rng.random() < 0.2 else 1
+        dilated = stride == 1 and kernel > 1 and self._rng.random() < 0.25
+        dilation = int(self._pick([2, 3])) if dilated else 1
+        self.kinds["dilated"] += dilated
         inputs, outputs = int(value.shape[3]), int(self._pick(_CHANNELS))
         if self._rng.random() < 0.5:
             outputs = inputs  # residuals become likely
@@ -232,13 +280,13 @@ class _Weaver:
         return tf.nn.relu6(made) if choice < 0.5 else made
 
     def _linear(self, value: Any, channels: int) -> Any:
-        kernel, inputs = int(self._pick([1, 3])), int(value.shape[3])
+        kernel = int(self._pick([1, 3]))
+        if self._rng.random() < 0.7:
+            return self._plain_convolution(value, channels, kernel)
+        inputs = int(value.shape[3])
         fan = (kernel * kernel * inputs) ** -0.5
         weights = self._constant(kernel, kernel, inputs, channels, deviation=fan)
-        made = self._tf.nn.conv2d(value, weights, 1, "SAME")
-        if self._rng.random() < 0.3:
-            return self._batch_norm(made)
-        return self._tf.nn.bias_add(made, self._constant(channels, deviation=0.3))
+        return self._batch_norm(self._tf.nn.conv2d(value, weights, 1, "SAME"))
 
     def _concat(self, value: Any) -> Any:
         alike = [v for v in self._values if v.shape[1:3] == value.shape[1:3]]
