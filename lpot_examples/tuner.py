@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import LpotError
 from lpot_examples.evaluation.evaluator import Evaluator
 from lpot_examples.events import Listener
-from lpot_examples.graph import TuningConfig
+from lpot_examples.graph import LatencyMap, TuningConfig
 from lpot_examples.journal import Journal
 from lpot_examples.pace import Pace
 from lpot_examples.probe import SAMPLES, OutputErrorProbe, select
@@ -26,6 +27,7 @@ from lpot_examples.report.partial import describe_run
 from lpot_examples.report.publish import publish, remove_pair, write_reports
 from lpot_examples.search import SearchSpace, Trial
 from lpot_examples.search.objective import Objective
+from lpot_examples.search.allocation import predict
 from lpot_examples.search.strategies import DEFAULT, STRATEGIES, Strategy, StrategyContext
 from lpot_examples.spec import Spec
 from lpot_examples.trials import TrialRunner, bars_of, criterion_of, file_hash
@@ -163,6 +165,7 @@ class Tuner:
             journal=self._journal,
             listener=self._listener,
             comparison=self._baseline.comparison,
+            latency=strategy.context.latency,
             bars=bars_of(self._spec),
             objective=(objective := Objective.of(self._spec)),
             measures={"footprint": self._peak_memory} if "footprint" in objective.names else {},
@@ -196,6 +199,7 @@ class Tuner:
         probe = OutputErrorProbe(self._backend, self._statistics, self._samples, self._journal)
         wish = self._spec.tuning
         pace = self._pace()
+        costs = None if pace is None else pace.costs(self._space.base)
         context = StrategyContext(
             self._space,
             probe,
@@ -204,7 +208,8 @@ class Tuner:
             max_trials=wish.exit_policy.max_trials,
             keep_going=wish.exit_policy.timeout > 0,
             weights=(wish.strategy.accuracy_weight, wish.strategy.latency_weight),
-            costs=None if pace is None else pace.costs(self._space.base),
+            latency=None if costs is None else partial(_predicted, costs),
+            costs=costs,
             compare=None if pace is None else pace.compare,
         )
         self._chosen = STRATEGIES[used](context)

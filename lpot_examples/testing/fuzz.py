@@ -1,23 +1,32 @@
 """Compile random networks and compare each int8 op with fp32.
 
 Run it with ``python -m lpot_examples.testing.fuzz --graphs 1000``. A failure prints the seed, by
-which the network can be made again.
+which the network can be made again (``--start 4711 --graphs 1``). Long runs go in slices, each in a
+process of its own: ``--seconds`` ends one in time and says where the next may start.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from lpot_examples.backends.tensorflow.runtime import import_tensorflow
+from lpot_examples.backends.tensorflow.runtime import import_tensorflow, session_config
 from lpot_examples.host import InstructionSet
 from lpot_examples.quantize.reference import sqnr
 from lpot_examples.testing.compilation import compile_graph
-from lpot_examples.testing.random_graphs import Array, random_config, random_graph
+from lpot_examples.testing.random_graphs import (
+    Array,
+    RandomGraph,
+    random_config,
+    random_graph,
+)
 from lpot_examples.testing.simulation import Simulation, int8_session
 
 # One code is a tie of rounding; a residual sum rounds its summand's scale besides.
@@ -38,6 +47,9 @@ class Verdict:
         sums: How many residual additions ran inside a kernel.
         stretched: How many eight-bit tensors have channel factors.
         simulated: The least SQNR of an output against the free simulation, in dB.
+        kinds: What the network was made of.
+        applied: How often each pass rewrote something.
+        moved: How many nodes of each op moved codes.
     """
 
     seed: int
@@ -46,6 +58,9 @@ class Verdict:
     sums: int = 0
     stretched: int = 0
     simulated: float = float("inf")
+    kinds: Counter[str] = field(default_factory=Counter)
+    applied: Counter[str] = field(default_factory=Counter)
+    moved: Counter[str] = field(default_factory=Counter)
 
 
 def judge(seed: int, *, steps: int = 12, isa: InstructionSet | None = None) -> Verdict:
@@ -66,7 +81,7 @@ def judge(seed: int, *, steps: int = 12, isa: InstructionSet | None = None) -> V
         isa=isa,
     )
     problems = []
-    if not _equal(network.graph_def, compilation.graph_def, network.outputs, network.probe):
+    if not _equal(network, compilation.graph_def):
         problems.append("the passes changed the fp32 outputs")
     cleaned = compilation.graph.to_graph_def().SerializeToString(deterministic=True)
     config = random_config(seed, list(compilation.grouping.compute))
@@ -89,6 +104,9 @@ def judge(seed: int, *, steps: int = 12, isa: InstructionSet | None = None) -> V
         sums=len(emitted.plan.sums),
         stretched=len(emitted.plan.factors),
         simulated=min(simulated, default=float("inf")),
+        kinds=network.kinds,
+        applied=Counter(compilation.report.applied),
+        moved=Counter(compilation.graph.nodes[name].op for name in emitted.plan.movements),
     )
 
 
@@ -119,14 +137,28 @@ def _peak(values: Array) -> float:
     return float(np.abs(values).max(initial=0))
 
 
-def _equal(one: object, other: object, outputs: tuple[str, ...], feed: dict[str, Array]) -> bool:
-    names = [f"{name}:0" if ":" not in name else name for name in outputs]
-    feeds = {f"{name}:0": value for name, value in feed.items()}
-    results = [int8_session(graph).run(names, feeds) for graph in (one, other)]
+def _equal(network: RandomGraph, cleaned: Any) -> bool:
+    """Tell whether a network computes after the passes what it did before."""
+    wanted = _run(_as_given(network), network)
     return all(
         np.allclose(a, b, rtol=1e-3, atol=1e-3 * _peak(a) + 1e-6)
-        for a, b in zip(*results, strict=True)
+        for a, b in zip(wanted, _run(int8_session(cleaned), network), strict=True)
     )
+
+
+def _as_given(network: RandomGraph) -> Any:
+    """Open a session that knows NCHW, for which TensorFlow has few kernels on CPU."""
+    tf = import_tensorflow()
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(network.graph_def, name="")
+    config = session_config(threads=2, nchw="nchw" in network.kinds)
+    return tf.compat.v1.Session(graph=graph, config=config)
+
+
+def _run(session: Any, network: RandomGraph) -> list[Array]:
+    names = [f"{name}:0" if ":" not in name else name for name in network.outputs]
+    results: list[Array] = session.run(names, {f"{n}:0": v for n, v in network.probe.items()})
+    return results
 
 
 def _runs(seed: int, steps: int) -> bool:
@@ -135,13 +167,49 @@ def _runs(seed: int, steps: int) -> bool:
     Its optimizer may fuse an addition into what follows although the sum is fetched.
     """
     network = random_graph(seed, steps=steps)
-    names = [f"{name}:0" if ":" not in name else name for name in network.outputs]
-    tf = import_tensorflow()
     try:
-        int8_session(network.graph_def).run(names, {"x:0": network.probe["x"]})
-    except tf.errors.OpError:
+        _run(_as_given(network), network)
+    except import_tensorflow().errors.OpError:
         return False
     return True
+
+
+@dataclass
+class _Tally:
+    """What many verdicts come to."""
+
+    graphs: int = 0
+    wrong: int = 0
+    skipped: int = 0
+    sums: int = 0
+    stretched: int = 0
+    least: float = float("inf")
+    counts: dict[str, Counter[str]] = field(
+        default_factory=lambda: {
+            name: Counter() for name in ("kinds", "applied", "moved", "kernels")
+        }
+    )
+
+    def add(self, verdict: Verdict) -> None:
+        self.wrong += bool(verdict.problems)
+        self.sums += verdict.sums
+        self.stretched += verdict.stretched
+        self.least = min(self.least, verdict.simulated)
+        for name, counter in self.counts.items():
+            counter.update(getattr(verdict, name))
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.graphs} networks, {self.wrong} wrong, {self.skipped} that TensorFlow cannot "
+            f"run in fp32; {self.sums} fused sums, {self.stretched} stretched tensors; "
+            f"least SQNR to the simulation {self.least:.1f} dB"
+        ]
+        lines += [f"{name}: {_listed(counts)}" for name, counts in self.counts.items()]
+        return "\n".join(lines)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()) if count)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -150,32 +218,30 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m lpot_examples.testing.fuzz", description=__doc__
     )
     parser.add_argument("--graphs", type=int, default=100, help="how many networks")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the first network")
+    parser.add_argument("--start", "--seed", type=int, default=0, help="seed of the first network")
     parser.add_argument("--steps", type=int, default=12, help="random ops per network")
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="begin no network after so long"
+    )
     options = parser.parse_args(arguments)
-    wrong, skipped, kernels, least = 0, 0, Counter[str](), float("inf")
-    sums, stretched = 0, 0
-    for seed in range(options.seed, options.seed + options.graphs):
+    tally, deadline = _Tally(), time.monotonic() + options.seconds
+    for seed in range(options.start, options.start + options.graphs):
+        if time.monotonic() > deadline:
+            print(f"out of time; continue with --start {seed}", flush=True)
+            break
+        tally.graphs += 1
         try:
             verdict = judge(seed, steps=options.steps)
         except Exception as error:  # a crash is a finding like any other: report it, go on
             known = _KNOWN in str(error) or not _runs(seed, options.steps)
             print(f"seed {seed}: {type(error).__name__}: {str(error)[-300:]}", flush=True)
-            wrong, skipped = wrong + (not known), skipped + known
+            tally.wrong, tally.skipped = tally.wrong + (not known), tally.skipped + known
             continue
-        kernels.update(verdict.kernels)
-        sums, stretched = sums + verdict.sums, stretched + verdict.stretched
-        least = min(least, verdict.simulated)
         for problem in verdict.problems:
             print(f"seed {seed}: {problem}", flush=True)
-        wrong += bool(verdict.problems)
-    print(
-        f"{options.graphs} networks, {wrong} wrong, {skipped} that TensorFlow cannot run in fp32; "
-        f"{sums} fused sums, {stretched} stretched tensors; "
-        f"least SQNR to the simulation {least:.1f} dB"
-    )
-    print(", ".join(f"{count} {name}" for name, count in sorted(kernels.items())))
-    return int(wrong > 0)
+        tally.add(verdict)
+    print(tally)
+    return int(tally.wrong > 0)
 
 
 if __name__ == "__main__":

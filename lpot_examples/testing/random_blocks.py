@@ -34,6 +34,7 @@ class Blocks:
     def __init__(self, tf: Any, rng: np.random.Generator) -> None:
         self._tf = tf
         self._rng = rng
+        self._values: list[Any] = []  # the first is an input of the network
 
     @property
     def blocks(self) -> list[Callable[[Any], Any]]:
@@ -247,12 +248,8 @@ class Blocks:
     def _conditional(self, value: Any) -> Any:
         """Choose by the data between two branches; as Switch and Merge, or as an If."""
         tf = self._tf
-        limit = float(self._rng.normal(0.0, 0.3))
-        predicate = tf.reduce_mean(value) > limit
         # What decides must not hang on rounding: the network's input does not.
-        source = self._source()
-        if source is not None:
-            predicate = tf.reduce_mean(source) > limit
+        predicate = tf.reduce_mean(self._values[0]) > float(self._rng.normal(0.2, 0.3))
         with _ControlFlow(tf, first=self._rng.random() < 0.5):
             return tf.compat.v1.cond(
                 predicate, lambda: self._same(value), lambda: self._same(value)
@@ -268,10 +265,6 @@ class Blocks:
         with _ControlFlow(tf, first=self._rng.random() < 0.5):
             loop = tf.compat.v1.while_loop(lambda i, _: i < count, body, [tf.constant(0), value])
         return loop[1]
-
-    def _source(self) -> Any:
-        """Return a tensor that no rounding changes, or None."""
-        return None
 
 
 class _ControlFlow:

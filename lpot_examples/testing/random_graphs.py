@@ -76,9 +76,7 @@ def random_graph(seed: int, *, steps: int = 12) -> RandomGraph:
     )
 
 
-def _data(
-    rng: np.random.Generator, shape: tuple[int, ...], count: int, positive: bool
-) -> Array:
+def _data(rng: np.random.Generator, shape: tuple[int, ...], count: int, positive: bool) -> Array:
     values = rng.normal(0.2, 1.0, (count, *shape)).clip(-3, 3).astype(np.float32)
     return np.abs(values) if positive else values
 
@@ -188,9 +186,6 @@ class _Weaver(Blocks):
                 result = tf.nn.relu(result)
             names.append(result.name.removesuffix(":0"))
         return tuple(dict.fromkeys(names))
-
-    def _source(self) -> Any:
-        return next(v for v in self._values if v.op.type == "Placeholder")
 
     def _uneven(self, *shape: int, deviation: float) -> Any:
         """Make weights, at times with quiet and with dead channels in the last dimension."""

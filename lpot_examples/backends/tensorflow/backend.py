@@ -21,8 +21,8 @@ from lpot_examples.calibration.feed import InputSpec
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import ModelError
 from lpot_examples.graph import Op, OpGraph, TuningConfig
-from lpot_examples.host import INSTRUCTION_SETS, InstructionSet
 from lpot_examples.graph.latency import LatencyMap
+from lpot_examples.host import INSTRUCTION_SETS, InstructionSet
 
 
 class TensorFlowBackend:

@@ -20,8 +20,8 @@ from dataclasses import replace
 from typing import Any
 
 from lpot_examples.graph import TuningConfig
-from lpot_examples.search.allocation import allocate, pareto, predict, refine
 from lpot_examples.graph.latency import by_macs
+from lpot_examples.search.allocation import allocate, pareto, predict, refine
 from lpot_examples.search.sensitivity import sensitivities
 from lpot_examples.search.strategies.base import Strategy
 from lpot_examples.search.trial import Trial

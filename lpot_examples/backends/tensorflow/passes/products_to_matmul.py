@@ -101,7 +101,7 @@ def _shape(graph: Graph, match: Match, name: str) -> str:
         **dict.fromkeys(masks, 0),
     )
     made = graph.add_constant(f"{name}/made", np.array(match.made, np.int32))
-    axis = graph.add_constant(f"{name}/axis", np.int32(0))
+    axis = graph.add_constant(f"{name}/axis", np.array(0, np.int32))
     return graph.add(
         "ConcatV2", f"{name}/result_shape", [leading, made, axis], T=tf.int32, Tidx=tf.int32, N=2
     )
