@@ -155,6 +155,7 @@ class Tuner:
         strategy = self._strategy()
         if self._baseline is None or self._evaluator is None:
             return self._unchecked(strategy.plain())
+        costs = strategy.context.costs
         self._runner = runner = TrialRunner(
             backend=self._backend,
             statistics=self._statistics,
@@ -165,7 +166,7 @@ class Tuner:
             journal=self._journal,
             listener=self._listener,
             comparison=self._baseline.comparison,
-            latency=strategy.context.latency,
+            latency=None if costs is None else partial(_predicted, costs),
             bars=bars_of(self._spec),
             objective=(objective := Objective.of(self._spec)),
             measures={"footprint": self._peak_memory} if "footprint" in objective.names else {},
@@ -199,7 +200,6 @@ class Tuner:
         probe = OutputErrorProbe(self._backend, self._statistics, self._samples, self._journal)
         wish = self._spec.tuning
         pace = self._pace()
-        costs = None if pace is None else pace.costs(self._space.base)
         context = StrategyContext(
             self._space,
             probe,
@@ -208,8 +208,7 @@ class Tuner:
             max_trials=wish.exit_policy.max_trials,
             keep_going=wish.exit_policy.timeout > 0,
             weights=(wish.strategy.accuracy_weight, wish.strategy.latency_weight),
-            latency=None if costs is None else partial(_predicted, costs),
-            costs=costs,
+            costs=None if pace is None else pace.costs(self._space.base),
             compare=None if pace is None else pace.compare,
         )
         self._chosen = STRATEGIES[used](context)
