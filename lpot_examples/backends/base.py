@@ -103,6 +103,14 @@ class Backend(Protocol):
     def load(self, path: Path) -> Model:
         """Read a network of this framework with the inputs and outputs of this one."""
 
+    def reader(self, *, given: bool = False) -> Callable[[Path], Model]:
+        """Return a function that does what `load` does, in any process: it can be pickled.
+
+        Args:
+            given: Whether it shall read the network as given, so that it runs as that of
+                `baseline`.
+        """
+
     def explain(
         self, config: TuningConfig, statistics: Statistics, reverted: Mapping[str, str]
     ) -> list[OpDecision]:

@@ -8,23 +8,18 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import lpot_examples
-from lpot_examples import errors
+from lpot_examples import child, errors
 from lpot_examples.benchmark.interleaved import Schedule
 from lpot_examples.benchmark.worker import Job
 from lpot_examples.errors import LpotError
-
-_TAIL_LINES = 15
 
 
 class BenchmarkError(LpotError):
@@ -165,38 +160,22 @@ class Worker:
 
     def _death(self, doing: str) -> BenchmarkError:
         code = self._process.wait()
-        how = f"exited with code {code}"
-        if code < 0:
-            how = f"was ended by {signal.Signals(-code).name}"
+        how = child.how_it_ended(code)
         if code == -signal.SIGKILL:
             how += ", usually because memory ran out; use a smaller batch or fewer instances"
         return BenchmarkError(f"a benchmark process {how} while {doing}.{self._tail()}")
 
     def _tail(self) -> str:
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        if not lines:
-            return ""
-        return "\nIts last messages:\n" + "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])
+        return child.last_messages(self._stderr)
 
 
 def _start(stderr: IO[bytes], *, threads: int) -> subprocess.Popen[bytes]:
-    package_parent = str(Path(lpot_examples.__file__).parent.parent)
-    search_path = [package_parent, os.environ.get("PYTHONPATH", "")]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, search_path)),
-        "OMP_NUM_THREADS": str(threads),
-        "PYTHONUNBUFFERED": "1",
-    }
-    # In a session of its own, so that Ctrl-C reaches only this process, which then kills it.
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "lpot_examples.benchmark.worker"],
+    return child.start(
+        "lpot_examples.benchmark.worker",
+        stderr=stderr,
+        environment={"OMP_NUM_THREADS": str(threads)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=stderr,
-        env=environment,
-        start_new_session=True,
     )
 
 

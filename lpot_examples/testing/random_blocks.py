@@ -10,6 +10,10 @@ import numpy as np
 # Slopes of LeakyRelu, the odd ones included.
 _SLOPES = (0.1, 0.2, 0.3, 0.01, 0.0, 1.0, 1.5, -0.5)
 
+# TensorFlow 2.21 with oneDNN fuses LeakyRelu behind a convolution and a sum, and forgets its slope:
+# the fused kernel has the default one. So behind these only that is used.
+_MAY_BE_SUMS = frozenset({"Add", "AddV2", "Identity", "Placeholder"})
+
 # Products over more than two dimensions: an equation for [a, b, c] and the shape of the matrix, by
 # the names of its dimensions. The last four are no product with one plain matrix.
 _EQUATIONS = (
@@ -73,6 +77,8 @@ class Blocks:
 
     def _leaky(self, value: Any) -> Any:
         slope = self._pick(_SLOPES[:4]) if self._rng.random() < 0.8 else self._pick(_SLOPES)
+        if value.op.type in _MAY_BE_SUMS:
+            slope = 0.2
         return self._tf.nn.leaky_relu(value, alpha=slope)
 
     def _affine(self, value: Any) -> Any:

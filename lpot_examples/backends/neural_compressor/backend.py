@@ -137,6 +137,10 @@ class NeuralCompressorBackend:
         """Read a network with the inputs and outputs of this one."""
         return self._base.load(path)
 
+    def reader(self, *, given: bool = False) -> Callable[[Path], Model]:
+        """Return a function that reads such networks and can be pickled."""
+        return self._base.reader(given=given)
+
     def explain(
         self, config: TuningConfig, statistics: Statistics, reverted: Mapping[str, str]
     ) -> list[OpDecision]:

@@ -135,8 +135,12 @@ class TensorFlowBackend:
 
     def load(self, path: Path) -> TensorFlowModel:
         """Read a network with the inputs and outputs of this one."""
+        return self.reader()(path)
+
+    def reader(self, *, given: bool = False) -> Callable[[Path], TensorFlowModel]:
+        """Return a function that reads such networks and can be pickled."""
         inputs, outputs = self._model.input_names, self._model.output_names
-        return load_model(path, inputs=inputs, outputs=outputs, fast_start=True)
+        return partial(load_model, inputs=inputs, outputs=outputs, fast_start=not given)
 
     def explain(
         self, config: TuningConfig, statistics: Statistics, reverted: Mapping[str, str]

@@ -15,7 +15,7 @@ from lpot_examples.backends.tensorflow.emit.builder import Builder
 from lpot_examples.backends.tensorflow.graphdef import Graph, tensor_name
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
 from lpot_examples.graph import TuningConfig
-from lpot_examples.host import INSTRUCTION_SETS
+from lpot_examples.host import INSTRUCTION_SETS, onednn_enabled
 from lpot_examples.quantize.reference import sqnr
 from lpot_examples.testing.compilation import compile_graph
 from lpot_examples.testing.oracle import emitted_weights, linear_kernel
@@ -71,6 +71,7 @@ def measure(network, isa):
         "encodings": {name: kind(e) for name, e in emitted.plan.encodings.items()},
         "bits": emitted.weight_bits,
         "sums": sorted(emitted.plan.sums),
+        "onednn": onednn_enabled(),
         "sqnr": {},
         "decibels": {
             "per_channel": decibels(network, wanted, simulation),

@@ -5,7 +5,8 @@
     AvgPool(window = the whole map)       DepthwiseConv2dNative(1 / h·w)
 
 Its int8 kernel gives the means codes of their own: they vary far less than what they average, so
-pooling codes, as QuantizedAvgPool does, would leave them few of the 256.
+pooling codes, as QuantizedAvgPool does, would leave them few of the 256. A mean that no int8 kernel
+reads is (close to) an output and stays as exact as it is.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ def run(graph: Graph, untouchable: Set[str], declined: dict[str, str]) -> int:
         and node.name not in untouchable
         and trunk.channels(tensor_name(*graph.data_inputs(node)[0])) is not None
         and (node.op == "AvgPool" or _spatial(graph, node))
+        and trunk.feeds_compute(node.name)
     ]
     if not anchors:
         return 0

@@ -1,0 +1,1 @@
+"""Where models are evaluated: in this process, or in worker processes that may crash."""
