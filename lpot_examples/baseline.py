@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from lpot_examples.backends.base import Backend, Model
 from lpot_examples.errors import EvaluationError
 from lpot_examples.evaluation.comparison import Comparison
 from lpot_examples.evaluation.criterion import Criterion
-from lpot_examples.evaluation.evaluator import Evaluator, Progress
+from lpot_examples.evaluation.evaluator import Progress
 from lpot_examples.evaluation.evidence import Evidence, gather
 from lpot_examples.evaluation.repeat import Repeatability, compare_scores, evaluate_again
 from lpot_examples.evaluation.result import EvaluationResult
 from lpot_examples.events import Listener
+from lpot_examples.execution.scorer import ExecutorScorer, Unopened
 from lpot_examples.journal import Journal
 from lpot_examples.search.trial import Trial
 
@@ -34,9 +34,9 @@ class Baseline:
 
     def confirmed(
         self,
-        model: Callable[[], Model],
+        model: Callable[[], Unopened],
         best: Trial,
-        evaluator: Evaluator,
+        evaluator: ExecutorScorer,
         *,
         trials: int,
         journal: Journal,
@@ -48,7 +48,7 @@ class Baseline:
         the first trial is the result there was no choice, and nothing is repeated.
 
         Args:
-            model: Opens the result.
+            model: Returns the result's file.
             best: Its trial.
             evaluator: Scores it again.
             trials: How many there were.
@@ -83,14 +83,21 @@ class Baseline:
 
 
 def evaluate_baseline(
-    backend: Backend,
-    evaluator: Evaluator,
+    model: Callable[[], Unopened],
+    evaluator: ExecutorScorer,
     criterion: Criterion,
     *,
     journal: Journal,
     listener: Listener,
 ) -> Baseline:
     """Evaluate the network as given, or find its score in the journal; warn of what looks wrong.
+
+    Args:
+        model: Returns the network as given.
+        evaluator: Scores it.
+        criterion: The bar.
+        journal: Remembers the answer.
+        listener: Told of it.
 
     Raises:
         EvaluationError: If it cannot be evaluated.
@@ -108,7 +115,7 @@ def evaluate_baseline(
             scores=known.get("scores", {}),
         )
     else:
-        result = evaluator(backend.baseline(), _progress(listener, "evaluating fp32"))
+        result = evaluator(model(), _progress(listener, "evaluating fp32"))
         evidence = gather(result)
         journal.write(
             "baseline",
@@ -120,7 +127,7 @@ def evaluate_baseline(
         )
     listener.baseline(result, again=known is not None)
     repeated = _remembered(
-        journal, "repeated", lambda: evaluate_again(evaluator, backend.baseline(), evidence)
+        journal, "repeated", lambda: evaluate_again(evaluator, model(), evidence)
     )
     spread = repeated.spread if repeated is not None else 0.0
     comparison = Comparison(result, evidence, criterion, spread=spread)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,9 @@ def tune(
     listener: Listener | None = None,
     benchmark_seconds: float = 8.0,
     mlflow: bool = False,
+    workers: int = 0,
+    trial_timeout: float = 0.0,
+    build_eval_func: Callable[[], Any] | None = None,
 ) -> TuningResult:
     """Find the int8 form of a network that clears the spec's accuracy bar.
 
@@ -57,6 +60,11 @@ def tune(
         listener: Told of everything; by default a logger.
         benchmark_seconds: Time for the final comparison of latencies; 0 leaves it out.
         mlflow: Whether to record the run in MLflow, an optional extra.
+        workers: Worker processes that evaluate, each on its own cores, so that a crash of the
+            runtime is one lost trial; 0 evaluates in this process. See docs/execution.md.
+        trial_timeout: Seconds that an evaluation may take in a worker; 0 for no limit.
+        build_eval_func: Picklable function that returns ``eval_func`` in a worker; by default
+            ``eval_func`` itself is pickled, with all that it holds.
 
     Returns:
         The result; ``result.met`` tells whether the bar was cleared.
@@ -67,6 +75,7 @@ def tune(
     from lpot_examples.backends.tensorflow.calibrate import SAMPLE
     from lpot_examples.backends.tensorflow.constants import stored_weights
     from lpot_examples.evaluation.evaluator import Evaluator
+    from lpot_examples.execution.choice import check_options, make_executor
     from lpot_examples.host import library_versions
     from lpot_examples.journal import Journal
     from lpot_examples.trackers.choice import with_trackers
@@ -74,6 +83,7 @@ def tune(
     from lpot_examples.workspace import open_workspace
 
     _check_supported(spec, eval_func)
+    check_options(workers, trial_timeout)
     version = _check_engine(engine, target_isa)
     target = Path(output) if output is not None else None
     _refuse_overwriting(model, target)
@@ -104,6 +114,7 @@ def tune(
         spec, identity, output=target, suffix=backend.suffix, room=_ROOM + 2 * len(content)
     )
     journal = Journal(workspace.journal, identity)
+    executor = None
     try:
         workspace.sweep()
         _start(backend, workspace, dataloader)
@@ -118,6 +129,14 @@ def tune(
             source=source,
             weights=stored_weights,
         )
+        if evaluator is not None:
+            executor = make_executor(
+                eval_func,
+                evaluator,
+                workers=_usable(workers, spec, listener),
+                trial_timeout=trial_timeout,
+                build=build_eval_func,
+            )
         tuner = Tuner(
             backend=backend,
             space=space,
@@ -130,9 +149,12 @@ def tune(
             calibration_key=_calibration_key(content, backend.engine, str((SAMPLE, 2))),
             listener=listener,
             benchmark_seconds=benchmark_seconds,
+            executor=executor,
         )
         return tuner.run()
     finally:
+        if executor is not None:
+            executor.close()
         listener.ended()
         _stop(backend)
         workspace.sweep()
@@ -393,6 +415,20 @@ def _tell_beginning(workspace: Workspace, journal: Journal, listener: Listener) 
             "an unfinished run of another model, spec or data was here; its journal is now "
             f"{journal.set_aside}."
         )
+
+
+def _usable(workers: int, spec: Spec, listener: Listener) -> int:
+    """Return how many workers can have something to do."""
+    from lpot_examples.search.strategies import STRATEGIES
+    from lpot_examples.tuner import runnable
+
+    name = runnable(spec)
+    if workers > 1 and not STRATEGIES[name].foresees:
+        listener.note(
+            f"strategy '{name}' asks for one trial at a time, so one worker is used, on all cores."
+        )
+        return 1
+    return workers
 
 
 def _describe(backend: Any, space: Any) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from lpot_examples.errors import EmitError, EvaluationError, LpotError, OutputEr
 from lpot_examples.evaluation.bars import Bars, Verdict
 from lpot_examples.evaluation.comparison import Comparison
 from lpot_examples.evaluation.criterion import Criterion
-from lpot_examples.evaluation.evaluator import Evaluator, Progress
+from lpot_examples.evaluation.evaluator import Progress
 from lpot_examples.evaluation.racing import Race
 from lpot_examples.evaluation.result import EvaluationResult
 from lpot_examples.events import Listener
+from lpot_examples.execution.base import Executor, Job, Pending
 from lpot_examples.graph import TuningConfig
 from lpot_examples.journal import Journal
 from lpot_examples.probe import select
@@ -29,6 +31,27 @@ from lpot_examples.spec import Spec
 from lpot_examples.spec.evaluation import METRIC_OPTIONS
 from lpot_examples.workspace import Workspace
 
+# Failures in a row after which evaluating is taken to be broken, rather than some configurations:
+# from the first trial on, and after one that succeeded.
+_NEVER_WORKED, _BROKE = 3, 5
+
+
+@dataclass(kw_only=True)
+class _Begun:
+    """An evaluation that was submitted.
+
+    Attributes:
+        path: The candidate's file.
+        pending: Its evaluation.
+        race: What may stop it, or None.
+        started: When its file was begun, by the monotonic clock.
+    """
+
+    path: Path
+    pending: Pending
+    race: Race | None
+    started: float
+
 
 class TrialRunner:
     """Runs trials, or reads them from the journal, and keeps the best one's file.
@@ -36,7 +59,7 @@ class TrialRunner:
     Args:
         backend: The network.
         statistics: Calibration statistics by sampling size.
-        evaluator: Scores models.
+        executor: Evaluates models.
         criterion: The bar.
         baseline: The fp32 score; if it has several metrics, so must every candidate's.
         workspace: Where candidates are written.
@@ -55,7 +78,7 @@ class TrialRunner:
         *,
         backend: Backend,
         statistics: Mapping[int, Statistics],
-        evaluator: Evaluator,
+        executor: Executor,
         criterion: Criterion,
         baseline: EvaluationResult,
         workspace: Workspace,
@@ -69,7 +92,7 @@ class TrialRunner:
     ) -> None:
         self._backend = backend
         self._statistics = statistics
-        self._evaluator = evaluator
+        self._executor = executor
         self._criterion = criterion
         self._baseline = baseline
         self._workspace = workspace
@@ -85,12 +108,44 @@ class TrialRunner:
         self._hashes: dict[str, str] = {}  # configuration's digest to SHA-256 of its file
         self._unmade: set[str] = set()  # digests of the configurations of which nothing was made
         self._before = {record["digest"] for record in journal.all("trial")}
+        self._begun: dict[str, _Begun] = {}  # digest to what was submitted and not collected yet
 
     @property
     def replaying(self) -> bool:
-        """Whether the journal holds trials, of an earlier session, that were not asked for yet."""
-        done = {trial.config.digest() for trial in self.trials}
-        return bool(self._before - done)
+        """Whether the next trial may be one that the journal holds from an earlier session."""
+        done = [trial.config.digest() for trial in self.trials]
+        if done and done[-1] not in self._before:
+            return False  # the search took another turn: what is left will not be asked for
+        return bool(self._before.difference(done))
+
+    def begin(self, configs: Iterable[TuningConfig]) -> None:
+        """Start evaluating configurations that `run` will be asked for, as far as there is room.
+
+        A configuration that cannot be made, or that the journal has, is left for `run`.
+
+        Args:
+            configs: What comes next, in that order.
+        """
+        for config in configs:
+            digest = config.digest()
+            if len(self._begun) >= self._executor.slots:
+                return
+            if digest in self._begun or self._recorded(config, "trial") is not None:
+                continue
+            with contextlib.suppress(EmitError):  # `run` will meet it again
+                started = time.monotonic()
+                path = self._write(config)
+                if self._same_file(file_hash(path)) is None:
+                    self._begun[digest] = self._submit(config, path, race=True, started=started)
+
+    def abandon(self) -> None:
+        """Give up what was begun and not asked for."""
+        kept = {trial.config.digest() for trial in self.trials}
+        for digest, begun in self._begun.items():
+            begun.pending.cancel()
+            if digest not in kept:
+                begun.path.unlink(missing_ok=True)
+        self._begun.clear()
 
     def settle(self) -> None:
         """Evaluate fully the best of the trials given up, if none met the bar and it may be best.
@@ -129,7 +184,8 @@ class TrialRunner:
                 up early; others are not.
 
         Raises:
-            EvaluationError: If the evaluation fails as it did on the trial before.
+            EvaluationError: If evaluation after evaluation failed, so that none can be expected to
+                succeed.
             OutputError: If the candidate cannot be written.
         """
         digest = config.digest()
@@ -145,10 +201,7 @@ class TrialRunner:
         self.trials.append(trial)
         self._listener.trial(trial, again=record is not None)
         self._keep_best()
-        evaluated = [t for t in self.trials[-2:] if t.config.digest() not in self._unmade]
-        failed = [trial.error for trial in evaluated if trial.error]
-        if len(failed) == 2 or (failed and len(self.trials) == 1):
-            raise EvaluationError(f"trial {trial.index} could not be evaluated: {failed[-1]}")
+        self._check_failures()
         return trial
 
     @property
@@ -183,32 +236,33 @@ class TrialRunner:
     def _evaluate(self, config: TuningConfig, *, race: bool) -> Trial:
         started = time.monotonic()
         number = len(self.trials) + 1
+        begun = self._begun.get(config.digest())
         try:
-            path = self._write(config)
+            path = self._write(config) if begun is None else begun.path
         except EmitError as failure:
             self._unmade.add(config.digest())
             self._hashes[config.digest()] = ""
             return self._failed(config, str(failure), seconds=time.monotonic() - started)
         digest = self._hashes[config.digest()] = file_hash(path)
         if (same := self._same_file(digest)) is not None:
+            if begun is not None:
+                begun.pending.cancel()
+                del self._begun[config.digest()]
             return replace(same, index=number, config=config, seconds=0.0, evaluated=0.0)
-        model = self._backend.load(path)
+        if begun is None:
+            begun = self._submit(config, path, race=race, started=started)
         result: EvaluationResult | None = None
         error = ""
         verdict: Verdict | None = None
-        # A race looks at one metric only.
-        race = race and not self._baseline.scores
-        monitor = self._comparison.race(config.digest()) if race else None
         try:
-            result = self._evaluator(model, self._reporter(f"evaluating trial {number}"), monitor)
+            result = begun.pending.result(self._reporter(f"evaluating trial {number}"))
             verdict = self._bars.judge(self._baseline, result)
         except EvaluationError as failure:
             error = str(failure)
-        finally:
-            model.close()
-        if monitor is not None and monitor.stopped(result):
-            return self._stopped(config, monitor, seconds=time.monotonic() - started)
-        seconds = time.monotonic() - started
+        self._begun.pop(config.digest(), None)
+        seconds = time.monotonic() - begun.started
+        if begun.race is not None and begun.race.stopped(result):
+            return self._stopped(config, begun.race, seconds=seconds)
         if result is None or verdict is None:
             return self._failed(config, error, seconds=seconds, evaluated=1.0)
         return Trial(
@@ -223,6 +277,25 @@ class TrialRunner:
             scores=verdict.scores,
             costs=self._costs(config, path, met=verdict.met),
         )
+
+    def _submit(self, config: TuningConfig, path: Path, *, race: bool, started: float) -> _Begun:
+        """Have a candidate's file evaluated."""
+        # A race looks at one metric only.
+        race = race and not self._baseline.scores
+        monitor = self._comparison.race(config.digest()) if race else None
+        job = Job(name=path.name, open=partial(self._backend.reader(), path), monitor=monitor)
+        return _Begun(path=path, pending=self._executor.submit(job), race=monitor, started=started)
+
+    def _check_failures(self) -> None:
+        """Raise if the last evaluations failed one and all."""
+        evaluated = [t for t in self.trials if t.config.digest() not in self._unmade]
+        works = any(trial.score is not None or trial.stopped_early for trial in evaluated)
+        last = evaluated[-(_BROKE if works else _NEVER_WORKED) :]
+        if len(last) == (_BROKE if works else _NEVER_WORKED) and all(one.error for one in last):
+            raise EvaluationError(
+                f"the last {len(last)} trials could not be evaluated; trial {last[-1].index}: "
+                f"{last[-1].error}"
+            )
 
     def _costs(self, config: TuningConfig, path: Path, *, met: bool) -> dict[str, float]:
         """Return what is known of a candidate besides its accuracy, by objective."""

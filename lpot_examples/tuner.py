@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,12 +11,17 @@ from typing import Any
 from lpot_examples.backends.base import Backend, Model, OpDecision
 from lpot_examples.baseline import Baseline, evaluate_baseline
 from lpot_examples.benchmark.footprint import peak_memory
+from lpot_examples.budget import Budget
 from lpot_examples.calibration.cache import DataHash, StatisticsCache
-from lpot_examples.calibration.feed import Array, batches, samples
+from lpot_examples.calibration.feed import Array, batches
+from lpot_examples.calibration.held_out import HeldOut
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import LpotError
 from lpot_examples.evaluation.evaluator import Evaluator
 from lpot_examples.events import Listener
+from lpot_examples.execution.base import Executor
+from lpot_examples.execution.local import LocalExecutor
+from lpot_examples.execution.scorer import ExecutorScorer, Unopened
 from lpot_examples.graph import LatencyMap, TuningConfig
 from lpot_examples.journal import Journal
 from lpot_examples.pace import Pace
@@ -26,15 +30,12 @@ from lpot_examples.report.build import Latency, Outcome, build_report, measure
 from lpot_examples.report.partial import describe_run
 from lpot_examples.report.publish import publish, remove_pair, write_reports
 from lpot_examples.search import SearchSpace, Trial
-from lpot_examples.search.objective import Objective
 from lpot_examples.search.allocation import predict
+from lpot_examples.search.objective import Objective
 from lpot_examples.search.strategies import DEFAULT, STRATEGIES, Strategy, StrategyContext
 from lpot_examples.spec import Spec
 from lpot_examples.trials import TrialRunner, bars_of, criterion_of, file_hash
 from lpot_examples.workspace import Workspace, page_path, report_path, temporary_path
-
-# Fewer samples than this beyond the calibration data say too little; seen ones are used then.
-_FEWEST_UNSEEN = 8
 
 
 class Interrupted(LpotError):
@@ -77,6 +78,7 @@ class Tuner:
         calibration_key: Hash of the network and of the calibration pass, for the cache.
         listener: Told of everything.
         benchmark_seconds: Time for the final comparison of latencies; 0 leaves it out.
+        executor: Where ``evaluator``'s evaluation is carried out; in this process by default.
     """
 
     def __init__(
@@ -93,12 +95,16 @@ class Tuner:
         calibration_key: str,
         listener: Listener,
         benchmark_seconds: float = 8.0,
+        executor: Executor | None = None,
     ) -> None:
         self._backend = backend
         self._space = space
         self._spec = spec
         self._dataloader = dataloader
         self._evaluator = evaluator
+        self._executor = executor
+        if executor is None and evaluator is not None:
+            self._executor = LocalExecutor(evaluator)
         self._workspace = workspace
         self._journal = journal
         self._source = source
@@ -106,13 +112,15 @@ class Tuner:
         self._listener = listener
         self._benchmark_seconds = benchmark_seconds
         self._criterion = criterion_of(spec)
-        self._started = time.monotonic()
+        self._budget = Budget(spec.tuning.exit_policy, seconds_before=journal.seconds_before)
         self._samples: list[dict[str, Array]] = []
         self._statistics: dict[int, Statistics] = {}
         self._baseline: Baseline | None = None
         self._runner: TrialRunner | None = None
         self._chosen: Strategy | None = None
         self._published: Path | None = None
+        self._saved: Trial | None = None  # of which the model is in place already
+        self._explained: dict[str, list[OpDecision]] = {}
         self._exhausted = False  # the budget ended before the search did, and the bar is missed
 
     def run(self) -> TuningResult:
@@ -140,26 +148,28 @@ class Tuner:
             criterion=self._criterion,
             graph=self._backend.op_graph,
             source=self._source,
-            strategy=_runnable(self._spec),
+            strategy=runnable(self._spec),
             engine=self._backend.engine,
         )
-        if self._evaluator is not None:
+        scorer = None
+        if self._evaluator is not None and self._executor is not None:
+            scorer = ExecutorScorer(self._executor, self._evaluator)
             self._baseline = evaluate_baseline(
-                self._backend,
-                self._evaluator,
+                self._fp32,
+                scorer,
                 self._criterion,
                 journal=self._journal,
                 listener=self._listener,
             )
         self._statistics = self._calibrate()
         strategy = self._strategy()
-        if self._baseline is None or self._evaluator is None:
+        if self._baseline is None or self._executor is None or scorer is None:
             return self._unchecked(strategy.plain())
         costs = strategy.context.costs
         self._runner = runner = TrialRunner(
             backend=self._backend,
             statistics=self._statistics,
-            evaluator=self._evaluator,
+            executor=self._executor,
             criterion=self._criterion,
             baseline=self._baseline.result,
             workspace=self._workspace,
@@ -173,7 +183,13 @@ class Tuner:
         )
         self._listener.stage("Searching")
         while not self._out_of_budget(runner) and (config := strategy.ask()) is not None:
+            left = self._spec.tuning.exit_policy.max_trials - len(runner.trials)
+            ahead = min(self._executor.slots, left) - 1
+            if ahead and not runner.replaying:
+                runner.begin([config, *strategy.upcoming(ahead)])
             strategy.tell(runner.run(config))
+            self._save_best(runner)
+        runner.abandon()
         runner.settle()
         best = runner.best
         if best is None:
@@ -181,18 +197,36 @@ class Tuner:
             raise LpotError(f"no trial could be evaluated: {failed}")
         if not self._exhausted:
             self._baseline = self._baseline.confirmed(
-                lambda: self._backend.load(runner.file(best)),
+                lambda: Unopened(
+                    name="the result", open=partial(self._backend.reader(), runner.file(best))
+                ),
                 best,
-                self._evaluator,
+                scorer,
                 trials=len(runner.trials),
                 journal=self._journal,
                 listener=self._listener,
             )
+        self._executor.close()  # latencies are compared next, and no worker is needed any more
         return self._conclude(best.config, best)
+
+    def _fp32(self) -> Unopened:
+        """Return the network as given, to be evaluated where the executor does."""
+        if self._executor is None or not self._executor.elsewhere:
+            return Unopened(name="fp32", open=self._backend.baseline, keep=True)
+        source = self._source or self._backend.baseline().save(self._workspace.fp32)
+        return Unopened(name="fp32", open=partial(self._backend.reader(given=True), source))
+
+    def _save_best(self, runner: TrialRunner) -> None:
+        """Put the best model so far, if it meets the bar, where the result goes."""
+        best = runner.best
+        if best is None or not best.met or runner.replaying or best == self._saved:
+            return
+        self._publish(best.config, best, complete=False)
+        self._saved = best
 
     def _strategy(self) -> Strategy:
         """Return the strategy that the spec names, or the default if it cannot run yet."""
-        wanted, used = self._spec.tuning.strategy.name, _runnable(self._spec)
+        wanted, used = self._spec.tuning.strategy.name, runnable(self._spec)
         if wanted != used:
             self._listener.warning(
                 f"strategy '{wanted}' is not available in this version; {used} is used."
@@ -224,20 +258,11 @@ class Tuner:
 
     def _out_of_budget(self, runner: TrialRunner) -> bool:
         """Tell whether no more trials may be made; those of the journal cost no time."""
-        policy = self._spec.tuning.exit_policy
-        reason = ""
-        if len(runner.trials) >= policy.max_trials:
-            reason = f"max_trials ({policy.max_trials}) is reached"
-        elif 0 < policy.timeout <= self._elapsed() and runner.trials and not runner.replaying:
-            reason = f"the timeout of {policy.timeout:g} s is reached"
+        reason = self._budget.exceeded(len(runner.trials), replaying=runner.replaying)
         if reason and not (runner.best and runner.best.met):
             self._exhausted = True
             self._listener.note(f"{reason}; with a larger one the same command continues.")
         return bool(reason)
-
-    def _elapsed(self) -> float:
-        """Return the seconds spent on this run, those of earlier sessions included."""
-        return time.monotonic() - self._started + self._journal.seconds_before
 
     def _calibrate(self) -> dict[int, Statistics]:
         """Collect statistics, or find them in the cache; keep a few samples for the probe."""
@@ -268,27 +293,12 @@ class Tuner:
         self._journal.narrow(calibration=digest.key)
         return found
 
-    def _stream(self, digest: DataHash, size: int) -> Iterable[dict[str, Array]]:
-        """Yield the calibration samples; keep some, and those that follow, for the probe.
-
-        The probe had better judge by samples that the statistics have not seen, so it takes what
-        the dataloader yields beyond the sampling size, if that is enough.
-        """
+    def _stream(self, digest: DataHash, size: int) -> Iterator[dict[str, Array]]:
+        """Yield the calibration samples; keep some, and those that follow, for the probe."""
         checked = batches(self._dataloader, self._backend.input_spec, limit=size + SAMPLES)
-        first: list[dict[str, Array]] = []
-        after: list[dict[str, Array]] = []
-        seen = 0
-        for batch in digest.through(checked):
-            count = samples(batch)
-            room = max(0, min(size - seen, count))
-            seen += count
-            if room:
-                _keep(first, {name: array[:room] for name, array in batch.items()})
-                yield {name: array[:room] for name, array in batch.items()}
-            if room < count:
-                _keep(after, {name: array[room:] for name, array in batch.items()})
-        enough = sum(map(samples, after)) >= _FEWEST_UNSEEN
-        self._samples = after if enough else first
+        held_out = HeldOut(SAMPLES)
+        yield from held_out.through(digest.through(checked), size)
+        self._samples = held_out.batches
 
     def _peak_memory(self, model: Path) -> int:
         return peak_memory(
@@ -309,6 +319,8 @@ class Tuner:
         """Publish the result, compare its latency with fp32 and complete its report."""
         outcome = self._publish(config, best, complete=True)
         path = outcome.model
+        if best is not None and not best.met:
+            self._listener.warning(f"{best.shortfall()}.")
         self._mind_others(path)
         outcome = replace(outcome, latency=self._measure(path))
         report = build_report(outcome)
@@ -338,7 +350,7 @@ class Tuner:
             repeatability=self._baseline.repeatability if self._baseline else None,
             best=best,
             trials=self._runner.trials if self._runner is not None else [],
-            seconds=self._elapsed(),
+            seconds=self._budget.spent(),
             latency=None,
             decisions=self._decisions(config),
             exactness=self._backend.exactness(config, select(self._statistics, config)),
@@ -346,7 +358,7 @@ class Tuner:
             source=self._source,
             model=target,
             calibration_samples=select(self._statistics, config).samples,
-            strategy=_runnable(self._spec),
+            strategy=runnable(self._spec),
             engine=self._backend.engine,
             sessions=self._journal.sessions,
             complete=complete,
@@ -367,7 +379,11 @@ class Tuner:
             for name in config.fp32 - set(self._space.reasons)
         }
         reasons = {**chosen, **self._space.reasons}
-        return self._backend.explain(config, select(self._statistics, config), reasons)
+        digest = config.digest()
+        if digest not in self._explained:
+            statistics = select(self._statistics, config)
+            self._explained = {digest: self._backend.explain(config, statistics, reasons)}
+        return self._explained[digest]
 
     def _mind_others(self, result: Path) -> None:
         """Remove this run's own uncertified result once it is superseded; mention other runs'."""
@@ -421,14 +437,12 @@ class Tuner:
         )
 
 
-def _keep(kept: list[dict[str, Array]], batch: dict[str, Array]) -> None:
-    """Add a batch to the samples that are kept, up to `SAMPLES` of them."""
-    room = SAMPLES - sum(map(samples, kept))
-    if room > 0:
-        kept.append({name: array[:room].copy() for name, array in batch.items()})
+def _predicted(costs: LatencyMap, config: TuningConfig) -> float:
+    """Return the milliseconds that a configuration takes, as far as its parts tell."""
+    return predict(costs, config.fp32)
 
 
-def _runnable(spec: Spec) -> str:
+def runnable(spec: Spec) -> str:
     """Return the name of the strategy that runs: the spec's, or the default."""
     wanted = spec.tuning.strategy.name
     return wanted if wanted in STRATEGIES else DEFAULT

@@ -115,6 +115,10 @@ def test_a_bar_that_cannot_be_met(tmp_path):
     scores = [trial["score"] for trial in result.report["search"]["history"]]
     assert result.report["accuracy"]["int8"] == max(scores)
     assert result.report["accuracy"]["met"] is False
+    assert heard.warnings == [
+        "the accuracy bar is NOT met: the best model loses 0.3, 37.5 times the 0.008 that may be "
+        "lost."
+    ]
 
 
 @pytest.mark.parametrize("bar", [{"relative": 0.0}, {"absolute": 0.0}])
@@ -318,7 +322,7 @@ def test_an_evaluation_that_fails_on_int8_only(tmp_path):
     output = tmp_path / "x.fake"
     output.write_text("good")
     bad = {n: lambda: 1 / 0 for n in range(2, 9)}
-    with pytest.raises(EvaluationError, match="trial 1 could not be evaluated: .*Zero"):
+    with pytest.raises(EvaluationError, match="last 3 trials could not be evaluated; trial 3: .*Zero"):
         tune_fake(EASY, tmp_path / "w", output=output, eval_func=Scorer(at=bad))
     assert output.read_text() == "good"
     # The same command tries the failed trial again.
@@ -331,11 +335,23 @@ def test_one_failed_trial_does_not_end_the_search(tmp_path):
     assert [trial["error"] != "" for trial in result.report["search"]["history"]].count(True) == 1
 
 
-def test_two_failures_in_a_row_end_it_and_the_best_is_saved(tmp_path):
+@pytest.mark.parametrize("failing", [(2,), (2, 3), (3, 4, 5, 6)])
+def test_as_long_as_some_can_be_evaluated_the_search_goes_on(tmp_path, failing):
+    spec = {"tuning.strategy.name": "random", "tuning.exit_policy.max_trials": 8}
+    scorer = Scorer(at={call: lambda: 1 / 0 for call in failing})
+    result = tune_fake(HOPELESS, tmp_path, spec=spec, eval_func=scorer)
+    history = result.report["search"]["history"]
+    assert [n + 2 for n, trial in enumerate(history) if trial["error"]] == list(failing)
+    assert len(history) == 8
+    assert result.met is False
+
+
+def test_failure_after_failure_ends_it_and_the_best_is_saved(tmp_path):
     heard = Heard()
-    scorer = Scorer(at={3: lambda: 1 / 0, 4: lambda: 1 / 0})
-    with pytest.raises(EvaluationError, match="trial 3 could not be evaluated"):
-        tune_fake(ONE_GUILTY, tmp_path, eval_func=scorer, listener=heard)
+    spec = {"tuning.strategy.name": "random"}
+    scorer = Scorer(at={call: lambda: 1 / 0 for call in range(3, 99)})
+    with pytest.raises(EvaluationError, match="last 5 trials could not be evaluated; trial 6: "):
+        tune_fake(HOPELESS, tmp_path, spec=spec, eval_func=scorer, listener=heard)
     saved = tmp_path / "fake-int8.not-certified.fake"
     assert saved.exists()
     assert str(saved) in heard.notes[-1]

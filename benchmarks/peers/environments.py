@@ -23,7 +23,7 @@ def requirements(name: str) -> Path:
 
 
 def python(name: str, work: Path) -> Path:
-    """Return the interpreter of an environment; made at the first call (minutes, 2 GB).
+    """Return the interpreter of an environment; made at the first call (minutes, 3 GB).
 
     Args:
         name: `OWN`, or a requirements file's name without ``requirements-`` and ``.txt``.

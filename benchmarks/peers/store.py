@@ -161,7 +161,7 @@ class Store:
             )
             error = _wait(process, self.timeout)
         after = _children_seconds()
-        if error and not error.startswith("timeout"):
+        if error.startswith("exit code"):
             error = _last_line(folder / "log.txt") or error
         return {
             "error": error,

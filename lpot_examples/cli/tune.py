@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -117,6 +118,24 @@ def tune_command(
             help="Time for the comparison with fp32; 0 skips it.",
         ),
     ] = 8.0,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Evaluate in N processes on their own cores, so that a crash of the runtime "
+            "loses one trial; 0 evaluates in this process.",
+        ),
+    ] = 0,
+    trial_timeout: Annotated[
+        float,
+        typer.Option(
+            "--trial_timeout",
+            min=0,
+            metavar="SECONDS",
+            help="An evaluation that takes longer is lost; 0 for no limit. Needs --workers.",
+        ),
+    ] = 0.0,
     mlflow: Annotated[
         bool,
         typer.Option(
@@ -165,6 +184,9 @@ def tune_command(
             listener=listener,
             benchmark_seconds=benchmark_seconds,
             mlflow=mlflow,
+            workers=workers,
+            trial_timeout=trial_timeout,
+            build_eval_func=partial(folder.eval_func, dataset_location, batch_size, limit),
         )
     finally:
         listener.close()

@@ -72,6 +72,15 @@ class Trial:
             )
         return f"failed: {self.error}" if self.error else ""
 
+    def shortfall(self) -> str:
+        """Return in words how far from the bar a scored trial is; empty if it meets it."""
+        if self.met or self.loss is None:
+            return ""
+        lost = f"the accuracy bar is NOT met: the best model loses {self.loss:.4g}"
+        if self.allowance <= 0:
+            return f"{lost}, and nothing may be lost"
+        return f"{lost}, {self.excess():.3g} times the {self.allowance:.4g} that may be lost"
+
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form."""
         return {**asdict(self), "config": self.config.to_dict()}

@@ -21,6 +21,7 @@ from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import ModelError
 from lpot_examples.evaluation.evaluator import Evaluator
 from lpot_examples.events import Listener
+from lpot_examples.execution.choice import make_executor
 from lpot_examples.graph import Group, Op, OpGraph, Precision, TuningConfig
 from lpot_examples.journal import Journal
 from lpot_examples.search import build_space
@@ -182,11 +183,7 @@ class FakeBackend:
         return FakeModel(network.score(config), network.output_error(config), config.to_dict())
 
     def load(self, path: Path) -> FakeModel:
-        """Read a file.
-
-        Raises:
-            ModelError: If it is not one of these.
-        """
+        """Read a file; see `read_fake`."""
         return read_fake(path)
 
     def reader(self, *, given: bool = False) -> Callable[[Path], FakeModel]:
@@ -226,6 +223,18 @@ class FakeBackend:
         return not group.quantizable or group.name in config.fp32
 
 
+def read_fake(path: Path) -> FakeModel:
+    """Read a network's file.
+
+    Raises:
+        ModelError: If it is not one of these.
+    """
+    try:
+        return FakeModel(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"{path} is not a fake network: {error}.") from error
+
+
 def tune_fake(
     network: FakeNetwork,
     folder: Path,
@@ -236,6 +245,8 @@ def tune_fake(
     output: Path | None = None,
     listener: Listener | None = None,
     backend: FakeBackend | None = None,
+    workers: int = 0,
+    trial_timeout: float = 0.0,
 ) -> TuningResult:
     """Tune a fake network as `quantization.tune` tunes a real one.
 
@@ -248,6 +259,8 @@ def tune_fake(
         output: The result's file; by default in the workspace.
         listener: Told of everything.
         backend: The network's backend, to be looked at afterwards.
+        workers: Processes that evaluate; 0 for this one.
+        trial_timeout: Seconds that an evaluation may take in a worker; 0 for no limit.
 
     Raises:
         LpotError: As `quantization.tune`.
@@ -265,14 +278,20 @@ def tune_fake(
     identity = {"network": repr(network), "spec": loaded.fingerprint()}
     workspace = open_workspace(loaded, identity, output=output, suffix=backend.suffix, room=0)
     journal = Journal(workspace.journal, identity)
+    executor = None
     try:
         workspace.sweep()
+        if eval_func is not None and evaluator is not None:
+            executor = make_executor(
+                eval_func, evaluator, workers=workers, trial_timeout=trial_timeout
+            )
         return Tuner(
             backend=backend,
             space=space,
             spec=loaded,
             dataloader=[np.ones((4, 3), np.float32)] * 10 if dataloader is None else dataloader,
             evaluator=evaluator,
+            executor=executor,
             workspace=workspace,
             journal=journal,
             source=None,
@@ -280,4 +299,6 @@ def tune_fake(
             listener=listener or Listener(),
         ).run()
     finally:
+        if executor is not None:
+            executor.close()
         journal.close()

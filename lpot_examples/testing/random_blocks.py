@@ -178,7 +178,7 @@ class Blocks:
         sequence = tf.reshape(value, [-1, sizes["b"], channels])
         if rng.random() < 0.5:
             transposed = rng.random() < 0.4
-            shape = (6, channels) if transposed else (channels, 6)
+            shape: tuple[int, ...] = (6, channels) if transposed else (channels, 6)
             shape = (1, *shape) if rng.random() < 0.2 else shape
             weights = self._constant(*shape, deviation=channels**-0.5)
             made = tf.matmul(sequence, weights, transpose_b=transposed)
@@ -243,11 +243,7 @@ class Blocks:
 
     def _called(self, value: Any) -> Any:
         """Call a function once or twice."""
-
-        @self._tf.function(autograph=False)
-        def body(argument: Any) -> Any:
-            return self._same(argument)
-
+        body = self._tf.function(self._same, autograph=False)
         made = body(value)
         return body(made) if self._rng.random() < 0.3 else made
 

@@ -112,6 +112,7 @@ def test_tables_show_failures_noise_and_doubtful_outputs():
     [
         ("raise KeyError('x')", 60, "KeyError: 'x'"),
         ("import time; time.sleep(60)", 1, "timeout after 1 s"),
+        ("import os; print('Warning'); os.kill(os.getpid(), 9)", 60, "ended by SIGKILL"),
     ],
 )
 def test_a_maker_that_fails_says_why(tmp_path, code, timeout, said):

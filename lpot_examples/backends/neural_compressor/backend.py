@@ -6,7 +6,7 @@ calibration included, are Neural Compressor's, made of the network as the user g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 

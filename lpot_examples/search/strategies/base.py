@@ -55,12 +55,14 @@ class Strategy(ABC):
     Attributes:
         ends_at_first_pass: Whether the search ends by itself at the first trial that meets the
             bar, unless the context says to keep going. Otherwise `run` decides.
+        foresees: Whether `upcoming` can say anything: proposals do not depend on trials.
         sensitivity: Group name to the label-free error that its reverting removes, where it was
             found out.
         slower: Groups that were left in fp32 because they are measured to be faster there.
     """
 
     ends_at_first_pass: ClassVar[bool] = False
+    foresees: ClassVar[bool] = False
 
     def __init__(self, context: StrategyContext) -> None:
         self.context = context
@@ -86,6 +88,15 @@ class Strategy(ABC):
         self._trial, self._ended = None, self._asked is None
         self._count += 1
         return self._asked
+
+    def upcoming(self, count: int) -> list[TuningConfig]:
+        """Return what `ask` will return next, whatever the trials until then are; `count` at most.
+
+        Several of these can be evaluated at the same time, ahead of being asked for. The search
+        stays what it is: trials are told one by one, in order, and it may end before.
+        """
+        del count
+        return []
 
     def tell(self, trial: Trial) -> None:
         """Give the result of the configuration that `ask` returned last.

@@ -2,7 +2,7 @@
 
 1. Every calibration algorithm is judged without labels, with and without cross-layer
    equalization. The best one is evaluated, with those groups in fp32 that are measured to be faster
-   there (see `search.allocation`); if it misses the bar, so is the best of the other kind.
+   there (see `search.allocation`); if it misses the bar, so is the next best, if it comes close.
 2. Each group's share of the label-free error is found by group testing (see `sensitivity`).
 3. Minimum cuts give the list of best trades between latency and that error, the fastest first.
    The first entry that meets the bar is found by bisection. Its first step assumes that the loss
@@ -31,6 +31,9 @@ MAX_EVALUATIONS = 5
 
 # Aim this far below the bar: the proportionality is rough.
 _TARGET = 0.75
+
+# A calibration of at most this many times the least error may well score better.
+_COMPARABLE = 2.0
 
 # Latencies are measured with about this error: a smaller advantage of fp32 is none.
 _MARGIN = 0.05
@@ -101,7 +104,7 @@ class Bisection(Strategy):
         return [step for step in steps if step.fp32 > config.fp32]
 
     def calibrations(self) -> list[TuningConfig]:
-        """Return one or two calibrations of least label-free error, the best first.
+        """Return the calibration of least label-free error, and the next if it comes close.
 
         Everything is int8 that may be. Range algorithms are compared with and without
         equalization; around the best of them, one choice after another is tried and kept if it is
@@ -141,11 +144,14 @@ class Bisection(Strategy):
                 best, least = candidate, found
         self.context.note("comparing calibrations without labels", total, total)
         others = [
-            (found, config)
+            ((config.equalization > 0) == (best.equalization > 0), found, config)
             for found, config in zip(errors, grid, strict=True)
-            if (config.equalization > 0) != (best.equalization > 0)
+            if found <= _COMPARABLE * least
+            and (config.activation_algorithm, config.equalization > 0)
+            != (best.activation_algorithm, best.equalization > 0)
         ]
-        return [best, *(config for _, config in sorted(others, key=lambda pair: pair[0])[:1])]
+        # The one that differs most is the likeliest to be misjudged.
+        return [best, *(config for _, _, config in sorted(others, key=lambda one: one[:2])[:1])]
 
     def _bisect(
         self, ladder: Sequence[TuningConfig], plain: Trial, evaluations: int

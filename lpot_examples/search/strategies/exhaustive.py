@@ -6,19 +6,18 @@ combinations, so this is for networks of a handful of ops.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Iterator
 
 from lpot_examples.graph import TuningConfig
-from lpot_examples.search.strategies.lpot import LpotStrategy
+from lpot_examples.search.strategies.foreseen import ForeseenStrategy
 from lpot_examples.search.strategies.opwise import OpWise
-from lpot_examples.search.trial import Trial
 
 
-class Exhaustive(LpotStrategy):
+class Exhaustive(ForeseenStrategy):
     """See the module's description."""
 
-    def run(self) -> Generator[TuningConfig, Trial, None]:
+    def plan(self) -> Iterator[TuningConfig]:
         """Yield one combination after another."""
         choices = OpWise(self.context.space, self.start(), fp32=False)
         for values in choices.all():
-            yield from self.attempt(choices.config(values))
+            yield choices.config(values)

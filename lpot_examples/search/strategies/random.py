@@ -5,19 +5,32 @@ fp32 is not among the options, as in LPOT. Knows no end but that of the budget.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from lpot_examples.search.strategies.study import StudyStrategy
+from lpot_examples.graph import TuningConfig
+from lpot_examples.search.strategies.foreseen import ForeseenStrategy
+from lpot_examples.search.strategies.opwise import OpWise
+from lpot_examples.search.strategies.study import REPEATS, distributions, new_study
 
-if TYPE_CHECKING:
-    from optuna.samplers import BaseSampler
 
-
-class Random(StudyStrategy):
+class Random(ForeseenStrategy):
     """See the module's description."""
 
-    def sampler(self) -> BaseSampler:
-        """Return Optuna's uniform sampler."""
+    def plan(self) -> Iterator[TuningConfig]:
+        """Yield what Optuna's uniform sampler draws."""
         from optuna.samplers import RandomSampler
+        from optuna.trial import TrialState
 
-        return RandomSampler(seed=self.context.seed)
+        choices = OpWise(self.context.space, self.start(), fp32=False)
+        fixed = distributions(choices)
+        study = new_study(RandomSampler(seed=self.context.seed))
+        seen: set[str] = set()
+        repeats = 0
+        while repeats < REPEATS and len(seen) < choices.size:
+            asked = study.ask(fixed)
+            study.tell(asked, state=TrialState.FAIL)  # the sampler does not look at results
+            config = choices.config(asked.params)
+            repeats = repeats + 1 if config.digest() in seen else 0
+            if not repeats:
+                seen.add(config.digest())
+                yield config

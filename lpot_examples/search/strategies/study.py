@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
 # A sampler that only repeats itself for so long has nothing new to ask.
-_REPEATS = 50
+REPEATS = 50
 
 
 class StudyStrategy(LpotStrategy):
@@ -31,19 +31,16 @@ class StudyStrategy(LpotStrategy):
 
     def run(self) -> Generator[TuningConfig, Trial, None]:
         """Yield what the sampler suggests, each configuration once."""
-        from optuna.distributions import CategoricalDistribution
         from optuna.trial import TrialState
 
         start = self.start()
         choices = OpWise(self.context.space, start, fp32=self.fp32_is_an_option)
-        fixed: dict[str, BaseDistribution] = {
-            key: CategoricalDistribution(options) for key, options in choices.options.items()
-        }
-        study = _new_study(self.sampler())
+        fixed = distributions(choices)
+        study = new_study(self.sampler())
         if self.fp32_is_an_option:
             study.enqueue_trial(choices.first())
         repeats = 0
-        while repeats < _REPEATS and len(self._known) < choices.size:
+        while repeats < REPEATS and len(self._known) < choices.size:
             asked = study.ask(fixed)
             config = choices.config(asked.params)
             before = len(self._known)
@@ -63,7 +60,14 @@ class StudyStrategy(LpotStrategy):
         return trial.excess()
 
 
-def _new_study(sampler: BaseSampler) -> Study:
+def distributions(choices: OpWise) -> dict[str, BaseDistribution]:
+    """Return the options of each choice in Optuna's terms."""
+    from optuna.distributions import CategoricalDistribution
+
+    return {key: CategoricalDistribution(options) for key, options in choices.options.items()}
+
+
+def new_study(sampler: BaseSampler) -> Study:
     """Return a study in memory, without Optuna's message about it."""
     from optuna import create_study, logging
 

@@ -1,7 +1,7 @@
 """Every form in which the compiler may emit an int8 kernel, as small networks by name."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -411,6 +411,8 @@ def _movements():
         yield "pad_channels", tf.nn.max_pool2d(tf.pad(x, [[0, 0]] * 3 + [[1, 2]]), 2, 1, "SAME")
         yield "relu", tf.nn.relu(tf.nn.max_pool2d(x, 2, 1, "SAME"))
         yield "relu6", tf.nn.relu6(tf.nn.max_pool2d(x, 2, 1, "SAME"))
+        yield "leaky", tf.nn.leaky_relu(x, 0.1)
+        yield "leaky_steep", tf.nn.leaky_relu(x, 0.93)
         yield "splitv", tf.split(x, split, 3)[1]
         if channels % 2 == 0:
             yield "split", tf.split(x, 2, 3)[1]
@@ -430,6 +432,68 @@ def _movements():
             _add(f"moved_{kind}_{channels}", every, makes=None)
 
 
+def _trunk():
+    """What passes turn into kernels: arithmetic, means and products in the middle of a network."""
+
+    def value(net, x, kind):
+        made = net.conv(x)
+        if kind == U8:
+            return net.keep_int8(net.tf.nn.relu(made, name="value"), U8)
+        made = net.tf.nn.max_pool2d(made, 2, 1, "SAME", name="value")
+        return net.keep_int8(made, kind)
+
+    def affine(net, x):
+        scale, shift = net.constant(8, deviation=0.6), net.constant(8, deviation=0.5)
+        return x * net.tf.reshape(scale, [1, 1, 1, 8]) + shift
+
+    def normed(net, x):
+        variance = net.tf.abs(net.constant(8)) + 0.5
+        vectors = [net.constant(8, deviation=0.5) for _ in range(3)]
+        return net.tf.compat.v1.nn.fused_batch_norm(x, *vectors, variance, is_training=False)[0]
+
+    def mean(net, x):
+        return net.tf.reduce_mean(x, [1, 2], keepdims=True)
+
+    def pooled(net, x):
+        return net.tf.nn.avg_pool2d(x, [9, 9], 1, "VALID")
+
+    for kind in (U8, ASYMMETRIC, S8):
+        for layer in (affine, normed):
+
+            def rectified(net, x, kind=kind, layer=layer):
+                return net.keep_int8(net.tf.nn.relu(layer(net, value(net, x, kind))), U8)
+
+            def signed(net, x, kind=kind, layer=layer):
+                return net.keep_int8(layer(net, value(net, x, kind)), S8)
+
+            name = f"trunk_{layer.__name__}_{kind}"
+            _add(f"{name}_relu", rectified, source="value")
+            _add(f"{name}_to_s8", signed, makes=S8, source="value")
+            RECIPES[f"{name}_relu"] = replace(RECIPES[f"{name}_relu"], reads=kind)
+            RECIPES[f"{name}_to_s8"] = replace(RECIPES[f"{name}_to_s8"], reads=kind)
+        for layer in (mean, pooled):
+
+            def averaged(net, x, kind=kind, layer=layer):
+                makes = U8 if kind == U8 else ASYMMETRIC
+                return net.keep_int8(layer(net, value(net, x, kind)), makes)
+
+            name = f"trunk_{layer.__name__}_{kind}"
+            _add(name, averaged, makes=U8 if kind == U8 else ASYMMETRIC, source="value")
+            RECIPES[name] = replace(RECIPES[name], reads=kind)
+
+    def product(net, x):
+        return net.tf.matmul(x, net.constant(8, 12, deviation=0.3)) + net.constant(12)
+
+    def einsum(net, x):
+        weights = net.constant(8, 3, 4, deviation=0.3)
+        return net.tf.raw_ops.Einsum(inputs=[x, weights], equation="abc,cde->abde")
+
+    for reads in (U8, ASYMMETRIC):
+        _add(f"trunk_product_{reads}", product, reads, None, shape=(9, 8))
+        _add(f"trunk_product_{reads}_relu", _relu(product), reads, None, shape=(9, 8))
+        _add(f"trunk_einsum_{reads}", einsum, reads, None, shape=(9, 8))
+
+
 for _fill in (
     _convolutions,
     _weights,
@@ -439,5 +503,6 @@ for _fill in (
     _sums,
     _clamps,
     _movements,
+    _trunk,
 ):
     _fill()

@@ -65,6 +65,7 @@ def test_samples_of_large_tensors_are_unbiased(channels):
     mean = (histogram.counts * histogram.centers).sum() / histogram.counts.sum()
     assert mean == pytest.approx(float(feed["x"].mean()), abs=0.02 * float(feed["x"].std()))
     np.testing.assert_array_equal(found.channels["y"].maximum, feed["x"].max(axis=(0, 1, 2)))
+    np.testing.assert_allclose(found.channels["y"].mean, feed["x"].mean(axis=(0, 1, 2)), rtol=0.02)
     few = collect(build(large), ["y"], [feed], sizes=[8])[8].tensors["y"]
     assert few.counts.sum() == 8 * min(MOST, 64 * 96 * channels)
 

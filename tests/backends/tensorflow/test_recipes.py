@@ -32,7 +32,7 @@ def test_every_movement_is_carried_in_the_encoding_of_its_source(figures):
             recipe = f"moved_{kind}_{channels}/"
             outputs = [n for n in judged if n.startswith(recipe) and n.endswith("/o")]
             # A split into equal parts needs an even number of channels.
-            assert len(outputs) == (19 if channels == 8 else 18)
+            assert len(outputs) == (21 if channels == 8 else 20)
             assert {name: encodings.get(judged[name]) for name in outputs} == dict.fromkeys(
                 outputs, kind
             )
@@ -55,13 +55,17 @@ def test_every_tensor_equals_its_fp32_simulation_within_one_code(figures):
     assert {name: off for name, off in figures["forced"].items() if off > 1e-4} == {}
 
 
-def test_movement_is_exact_except_for_averages(figures):
+def test_movement_is_exact_except_for_averages_and_slopes(figures):
     inexact = {
         name
         for name, off in figures["simulation"].items()
         if off and name.startswith("moved") and not name.endswith(("/x", "BiasAdd", "Conv2D"))
     }
-    assert all("avgpool" in name.lower() or name.endswith("/Relu") for name in inexact), inexact
+    computed = ("avgpool", "leakyrelu")
+    assert all(
+        name.lower().endswith("/relu") or any(op in name.lower() for op in computed)
+        for name in inexact
+    ), inexact
 
 
 def test_every_recipe_keeps_thirty_decibels(figures):

@@ -34,8 +34,9 @@ def lower_leaky(
     quantized, plain = builder.quantized[encoding.dtype], builder.plain[encoding.dtype]
     # Code 0 of the kernel's input stands for -offset, and so must that of its result.
     bias = np.full(channels, encoding.offset * (1 - slope), np.float32)
-    peak = np.full(channels, slope, np.float32)
-    weights = np.full((1, 1, channels, 1), 127, np.int8)
+    # An even code: kernels that halve weights would round an odd one.
+    peak = np.full(channels, slope * 127 / 126, np.float32)
+    weights = np.full((1, 1, channels, 1), 126, np.int8)
     inputs = [
         source,
         builder.constant(weights, hint="weights", dtype=tf.qint8),

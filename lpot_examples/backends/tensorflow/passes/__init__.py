@@ -61,7 +61,6 @@ _EARLY: tuple[tuple[str, Any], ...] = (
     ("remove_identities", remove_identities),
 )
 _LATE: tuple[tuple[str, Any], ...] = (
-    ("products_to_matmul", products_to_matmul),
     ("fold_batch_norm", fold_batch_norm),
     ("fold_pad", fold_pad),
 )
@@ -84,6 +83,7 @@ def clean(graph: Graph) -> PassReport:
     applied["fold_constants"] = fold_constants.run(graph, untouchable)
     _apply_all(graph, _EARLY, report, untouchable)
     applied["convert_layout"] = convert_layout.run(graph, untouchable, report.declined)
+    applied["products_to_matmul"] = products_to_matmul.run(graph, untouchable, report.declined)
     _apply_all(graph, _LATE, report, untouchable)
     applied["fold_upsampling"] = fold_upsampling.run(graph, untouchable, report.declined)
     applied["mean_to_depthwise"] = mean_to_depthwise.run(graph, untouchable, report.declined)

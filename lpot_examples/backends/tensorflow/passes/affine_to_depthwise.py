@@ -95,17 +95,19 @@ def rewrite(graph: Graph, match: Match) -> None:
     dtype = graph.nodes[last].attr["T"]
     control = [name for step in match.chain for name in graph.nodes[step].input if name[0] == "^"]
     weights = match.scale.astype(np.float32).reshape(1, 1, -1, 1)
+    constant = graph.add_constant(graph.free_name(f"{last}/scale/weights"), weights)
     convolution = graph.add(
         "DepthwiseConv2dNative",
-        f"{last}/scale",
-        [match.source, graph.add_constant(f"{last}/scale/weights", weights)],
+        graph.free_name(f"{last}/scale"),
+        [match.source, constant],
         strides=[1, 1, 1, 1],
         dilations=[1, 1, 1, 1],
         padding="VALID",
         explicit_paddings=[],
         data_format="NHWC",
     )
-    bias = graph.add_constant(f"{last}/shift", match.shift.astype(np.float32))
+    shift = graph.free_name(f"{last}/shift")
+    bias = graph.add_constant(shift, match.shift.astype(np.float32))
     graph.add("BiasAdd", last, [convolution, bias, *control], data_format="NHWC")
     for name in (convolution, last):
         graph.nodes[name].attr["T"].CopyFrom(dtype)

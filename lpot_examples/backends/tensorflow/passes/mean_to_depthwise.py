@@ -78,7 +78,7 @@ def check(graph: Graph, node: Any, shapes: Shapes) -> Match | str | None:
     source = tensor_name(*graph.data_inputs(node)[0])
     shape = shapes.of(source)
     if shape is None or len(shape) != 4 or None in shape[1:]:
-        return "it averages over an image of unknown size"
+        return None if node.op == "AvgPool" else "it averages over an image of unknown size"
     height, width, channels = (size or 0 for size in shape[1:])
     if node.op == "AvgPool":
         window = list(node.attr["ksize"].list.i)
@@ -95,11 +95,12 @@ def rewrite(graph: Graph, match: Match) -> None:
     node, (height, width, channels) = match.node, match.window
     weights = np.full((height, width, channels, 1), 1 / (height * width), np.float32)
     control = [name for name in node.input if name.startswith("^")]
-    name = f"{node.name}/mean" if match.flat else node.name
+    name = graph.free_name(f"{node.name}/mean") if match.flat else node.name
+    constant = graph.add_constant(graph.free_name(f"{node.name}/weights"), weights)
     graph.add(
         "DepthwiseConv2dNative",
         name,
-        [match.source, graph.add_constant(f"{node.name}/weights", weights), *control],
+        [match.source, constant, *control],
         strides=[1, 1, 1, 1],
         dilations=[1, 1, 1, 1],
         padding="VALID",

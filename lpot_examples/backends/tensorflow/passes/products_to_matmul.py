@@ -12,6 +12,7 @@ along the last dimension is taken along.
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,9 @@ import numpy as np
 
 from lpot_examples.backends.tensorflow.graphdef import Array, Graph, tensor_name
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
+from lpot_examples.backends.tensorflow.shapes import Shapes
 
-ANCHORS = frozenset({"BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})
+_ANCHORS = frozenset({"BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,30 @@ class Match:
     bias: Array | None
 
 
+def run(graph: Graph, untouchable: Set[str], declined: dict[str, str]) -> int:
+    """Rewrite every product with a constant matrix; return how many.
+
+    Args:
+        graph: Changed in place.
+        untouchable: Nodes to leave alone.
+        declined: Receives the reason why a product was left alone, by its name.
+    """
+    matches = []
+    for node in graph:
+        if node.op not in _ANCHORS or node.name in untouchable:
+            continue
+        match = check(graph, node)
+        if isinstance(match, str):
+            declined[node.name] = match
+        elif match is not None:
+            matches.append(match)
+    shapes = Shapes(graph) if matches else None
+    for match in matches:
+        rewrite(graph, match, None if shapes is None else shapes.of(match.source))
+    graph.remove_unreachable()
+    return len(matches)
+
+
 def check(graph: Graph, node: Any) -> Match | str | None:
     """Match a product of a variable with a constant of which no dimension is a batch."""
     operands = [tensor_name(*source) for source in graph.data_inputs(node)]
@@ -60,50 +86,80 @@ def check(graph: Graph, node: Any) -> Match | str | None:
     return Match(node, operands[0], matrix, contracted, made, bias_node, bias)
 
 
-def rewrite(graph: Graph, match: Match) -> None:
-    """Put two Reshapes and a MatMul in the place of the product."""
+def rewrite(graph: Graph, match: Match, shape: tuple[int | None, ...] | None) -> None:
+    """Put two Reshapes and a MatMul in the place of the product.
+
+    Args:
+        graph: Changed in place.
+        match: What to rewrite.
+        shape: Of the variable operand, as far as it is known.
+    """
     tf, node = import_tensorflow(), match.node
     last = match.bias_node or node.name
-    flat_shape = graph.add_constant(
-        f"{last}/flat_shape", np.array([-1, match.weights.shape[0]], np.int32)
-    )
+    control = [
+        name
+        for step in dict.fromkeys([node.name, last])
+        for name in graph.nodes[step].input
+        if name.startswith("^")
+    ]
+    flat_shape = _constant(graph, f"{last}/flat_shape", [-1, match.weights.shape[0]])
     types = {"T": tf.float32, "Tshape": tf.int32}
-    flat = graph.add("Reshape", f"{last}/flat", [match.source, flat_shape], **types)
-    weights = graph.add_constant(f"{last}/matrix", match.weights)
+    flat = graph.add(
+        "Reshape", graph.free_name(f"{last}/flat"), [match.source, flat_shape], **types
+    )
+    weights = graph.add_constant(graph.free_name(f"{last}/matrix"), match.weights)
     flags = {"transpose_a": False, "transpose_b": False}
-    control = [name for name in node.input if name.startswith("^")]
-    inputs = [flat, weights, *control]
-    product = graph.add("MatMul", f"{last}/product", inputs, T=tf.float32, **flags)
+    product = graph.add(
+        "MatMul", graph.free_name(f"{last}/product"), [flat, weights], T=tf.float32, **flags
+    )
     if match.bias is not None:
-        bias = graph.add_constant(f"{last}/bias", match.bias)
-        product = graph.add(
-            "BiasAdd", f"{last}/biased", [product, bias], T=tf.float32, data_format="NHWC"
-        )
-    graph.add("Reshape", last, [product, _shape(graph, match, last)], **types)
+        bias = graph.add_constant(graph.free_name(f"{last}/bias"), match.bias)
+        name = graph.free_name(f"{last}/biased")
+        product = graph.add("BiasAdd", name, [product, bias], T=tf.float32, data_format="NHWC")
+    leading = shape[: len(shape) - match.contracted] if shape is not None else (None, None)
+    if leading.count(None) <= 1:
+        # A constant: what computes the shape would need the operand's reals.
+        sizes = [-1 if size is None else size for size in leading]
+        target = _constant(graph, f"{last}/result_shape", [*sizes, *match.made])
+    else:
+        target = _shape(graph, match, last)
+    graph.add("Reshape", last, [product, target, *control], **types)
+
+
+def _constant(graph: Graph, name: str, values: list[int]) -> str:
+    return graph.add_constant(graph.free_name(name), np.array(values, np.int32))
 
 
 def _shape(graph: Graph, match: Match, name: str) -> str:
     """Add the nodes that compute the result's shape."""
     tf = import_tensorflow()
-    shape = graph.add("Shape", f"{name}/shape", [match.source], T=tf.float32, out_type=tf.int32)
+    shape = graph.add(
+        "Shape",
+        graph.free_name(f"{name}/shape"),
+        [match.source],
+        T=tf.float32,
+        out_type=tf.int32,
+    )
     ends = {"begin": 0, "end": -match.contracted, "stride": 1}
-    bounds = [
-        graph.add_constant(f"{name}/{key}", np.array([value], np.int32))
-        for key, value in ends.items()
-    ]
+    bounds = [_constant(graph, f"{name}/{key}", [value]) for key, value in ends.items()]
     masks = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
     leading = graph.add(
         "StridedSlice",
-        f"{name}/leading",
+        graph.free_name(f"{name}/leading"),
         [shape, *bounds],
         T=tf.int32,
         Index=tf.int32,
         **dict.fromkeys(masks, 0),
     )
-    made = graph.add_constant(f"{name}/made", np.array(match.made, np.int32))
-    axis = graph.add_constant(f"{name}/axis", np.array(0, np.int32))
+    made = _constant(graph, f"{name}/made", list(match.made))
+    axis = graph.add_constant(graph.free_name(f"{name}/axis"), np.array(0, np.int32))
     return graph.add(
-        "ConcatV2", f"{name}/result_shape", [leading, made, axis], T=tf.int32, Tidx=tf.int32, N=2
+        "ConcatV2",
+        graph.free_name(f"{name}/result_shape"),
+        [leading, made, axis],
+        T=tf.int32,
+        Tidx=tf.int32,
+        N=2,
     )
 
 
@@ -135,13 +191,17 @@ def _einsum(node: Any, weights: Array) -> tuple[Array, int, tuple[int, ...]] | N
 
 
 def _bias(graph: Graph, node: Any, made: tuple[int, ...]) -> tuple[str, Array] | tuple[None, None]:
+    """Return the node that adds a bias along the dimensions made, and the bias."""
     reader = graph.only_reader(node.name)
     if reader is None or reader.op not in ("Add", "AddV2", "BiasAdd"):
+        return None, None
+    if reader.op == "BiasAdd" and reader.attr["data_format"].s not in (b"", b"NHWC"):
         return None, None
     operands = [tensor_name(*source) for source in graph.data_inputs(reader)]
     bias = graph.constant(operands[1] if operands[0] == node.name else operands[0])
     if bias is None or bias.dtype != np.float32 or bias.shape[-len(made) :] != made:
         return None, None
-    if bias.size != int(np.prod(made)):
+    # The product has one more dimension at least; a bias of higher rank would add some.
+    if bias.size != int(np.prod(made)) or bias.ndim > len(made) + 1:
         return None, None
     return reader.name, bias.reshape(-1)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from lpot_examples.backends.tensorflow.graphdef import Graph, split_name, tensor_name
 from lpot_examples.backends.tensorflow.kernels import COMPUTE, MOVEMENTS
 
@@ -83,7 +85,7 @@ class Trunk:
             return []
         inputs = [tensor_name(*source) for source in self._graph.data_inputs(node)]
         if node.op in _SAME_CHANNELS or node.op == "Pad":
-            return inputs[:1]
+            return inputs[:1] if self._keeps_channels(node) else []
         if node.op == "ConcatV2":
             return inputs[:-1]
         if node.op not in _SUMS | _SCALES:
@@ -91,13 +93,29 @@ class Trunk:
         varying = [name for name in inputs if self._graph.constant(name) is None]
         return varying if len(varying) == 1 or node.op in _SUMS else []
 
+    def _keeps_channels(self, node: Any) -> bool:
+        """Tell whether a node leaves the last dimension as it is."""
+        if node.op == "Pad":
+            paddings = self._graph.constant(node.input[1])
+            return paddings is not None and len(paddings) == 4 and not paddings[3].any()
+        if node.op not in ("MaxPool", "AvgPool", "BiasAdd"):
+            return True
+        if node.attr["data_format"].s not in (b"", b"NHWC"):
+            return False
+        if node.op == "BiasAdd":
+            return True
+        windows = [*node.attr["ksize"].list.i, *node.attr["strides"].list.i]
+        return bool(windows[3] == windows[7] == 1)
+
     def _made(self, tensor: str, channels: list[int | None]) -> int | None:
         node = self._node(tensor)
         if node is None:
             return None
         if node.op in ("Conv2D", "DepthwiseConv2dNative"):
             weights = self._graph.constant(node.input[1])
-            if weights is None or node.attr["data_format"].s not in (b"", b"NHWC"):
+            if weights is None or weights.dtype != np.float32:
+                return None
+            if node.attr["data_format"].s not in (b"", b"NHWC"):
                 return None
             return int(weights.shape[3] * (weights.shape[2] if node.op != "Conv2D" else 1))
         if not channels or any(count is None for count in channels):
@@ -106,4 +124,17 @@ class Trunk:
         if node.op == "ConcatV2":
             axis = self._graph.constant(node.input[len(known)])
             return sum(known) if axis is not None and int(axis) in (-1, 3) else None
-        return known[0] if len(set(known)) == 1 else None
+        if len(set(known)) > 1 or self._widens(node, known[0]):
+            return None
+        return known[0]
+
+    def _widens(self, node: Any, channels: int) -> bool:
+        """Tell whether an operand that is constant adds channels, or a dimension."""
+        if node.op not in _SUMS | _SCALES or node.op.startswith("FusedBatchNorm"):
+            return False
+        values = [self._graph.constant(tensor_name(*s)) for s in self._graph.data_inputs(node)]
+        return any(
+            value is not None
+            and (value.ndim > 4 or value.shape[-1:] not in ((), (1,), (channels,)))
+            for value in values
+        )
