@@ -13,10 +13,11 @@ from lpot_examples.calibration.feed import Array, samples
 Batch = dict[str, Array]
 Item = TypeVar("Item")
 
-# A run takes no more than this. Its cost beyond plain inference is mostly per op, so that single
-# samples are dear; eight photographs of 224 × 224 fit, of 352 × 352 four.
+# Batches are put together up to this much. A run costs something for each op, so that single
+# samples are dear; beyond a few, tensors no longer stay in the cache until they are observed.
+# Five photographs of 224 × 224 go together, two of 352 × 352.
 MOST_SAMPLES = 8
-MOST_VALUES = 3 << 19
+MOST_VALUES = 3 << 18
 
 _END: Any = object()
 

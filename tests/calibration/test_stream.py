@@ -34,7 +34,7 @@ def test_what_cannot_be_put_together_stays_apart():
     assert counts([batch(1), batch(1, size=5), batch(1, size=5)]) == [[1], [1, 1]]
     # Memory: a run of large images is one of few.
     assert counts([batch(1, size=600)] * 3) == [[1]] * 3
-    assert counts([batch(1, size=500)] * 3) == [[1, 1], [1]]
+    assert counts([batch(1, size=350)] * 3) == [[1, 1], [1]]
 
 
 def test_joined_keeps_the_order():

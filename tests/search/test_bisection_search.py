@@ -135,7 +135,7 @@ def test_calibrations_are_the_best_of_each_kind():
 
     harm = {f"g{i}": 0.01 for i in range(5)}
     network, space = Network(harm, factor=factor), space_of(harm)
-    first, second = Bisection(StrategyContext(space, network.probe)).calibrations()
+    first, second, third = Bisection(StrategyContext(space, network.probe)).calibrations()
     assert first == replace(
         space.base,
         activation_algorithm="kl",
@@ -146,6 +146,8 @@ def test_calibrations_are_the_best_of_each_kind():
     )
     assert second.equalization == 0
     assert second.activation_algorithm == "kl"
+    assert third.equalization == 0
+    assert third.activation_algorithm == "minmax"
 
 
 def test_the_better_calibration_is_searched_on():
@@ -161,5 +163,11 @@ def test_the_better_calibration_is_searched_on():
     trials = search(network, space_of(harm))
     assert [trial.config.equalization > 0 for trial in trials[:2]] == [True, False]
     assert all(trial.config.equalization == 0 for trial in trials[1:])
-    assert trials[2].config.fp32 == {"g3"}
-    assert trials[2].met
+    assert [trial.config.fp32 for trial in trials[1:]] == [set(), set(), {"g3"}]
+    assert trials[3].met
+
+
+def test_calibrations_far_from_the_bar_are_not_all_tried():
+    harm = {f"g{i}": 0.02 for i in range(10)}
+    trials = search(Network(harm), space_of(harm))
+    assert [len(trial.config.fp32) > 0 for trial in trials[:3]] == [False, False, True]

@@ -2,7 +2,7 @@
 
 1. Every calibration algorithm is judged without labels, with and without cross-layer
    equalization. The best one is evaluated, with those groups in fp32 that are measured to be faster
-   there (see `search.allocation`); if it misses the bar, so is the next best, if it comes close.
+   there (see `search.allocation`); if it misses the bar, so are the next two, if they come close.
 2. Each group's share of the label-free error is found by group testing (see `sensitivity`).
 3. Minimum cuts give the list of best trades between latency and that error, the fastest first.
    The first entry that meets the bar is found by bisection. Its first step assumes that the loss
@@ -35,6 +35,12 @@ _TARGET = 0.75
 # A calibration of at most this many times the least error may well score better.
 _COMPARABLE = 2.0
 
+# So many of these are evaluated before groups go back to fp32, the second only after losses of less
+# than so many allowances: where the validation set is small against the bar, calibrations differ by
+# chance, and all are faster than what reverting leaves.
+_OTHERS = 2
+_CLOSE = 3.0
+
 # Latencies are measured with about this error: a smaller advantage of fp32 is none.
 _MARGIN = 0.05
 
@@ -56,6 +62,8 @@ class Bisection(Strategy):
                 return
             if best is None or trial.excess() < best.excess():
                 best = trial
+            if count > 1 and best.excess() > _CLOSE:
+                break
         if best is None or not self.context.space.free:
             return
         ladder = self._ladder(best.config)
@@ -104,7 +112,7 @@ class Bisection(Strategy):
         return [step for step in steps if step.fp32 > config.fp32]
 
     def calibrations(self) -> list[TuningConfig]:
-        """Return the calibration of least label-free error, and the next if it comes close.
+        """Return the calibration of least label-free error, and others that come close.
 
         Everything is int8 that may be. Range algorithms are compared with and without
         equalization; around the best of them, one choice after another is tried and kept if it is
@@ -151,7 +159,8 @@ class Bisection(Strategy):
             != (best.activation_algorithm, best.equalization > 0)
         ]
         # The one that differs most is the likeliest to be misjudged.
-        return [best, *(config for _, _, config in sorted(others, key=lambda one: one[:2])[:1])]
+        ranked = sorted(others, key=lambda one: one[:2])[:_OTHERS]
+        return [best, *(config for _, _, config in ranked)]
 
     def _bisect(
         self, ladder: Sequence[TuningConfig], plain: Trial, evaluations: int

@@ -45,7 +45,8 @@ def build(names):
                     tf.identity(made, name="o")
             feed[f"{name}/x"] = recipe.data(rng, 4)
     graph_def = graph.as_graph_def()
-    outputs = [n.name for n in graph_def.node if n.name.rsplit("/", 1)[-1] in ("o", "reader")]
+    ends = {n.name: n.name.rsplit("/", 1)[-1] for n in graph_def.node}
+    outputs = [name for name, end in ends.items() if end == "o" or end.startswith("reader")]
     return Everything(graph_def, tuple(feed), tuple(outputs), feed)
 
 

@@ -1,0 +1,73 @@
+"""What both peers' searches share. It runs in their environments, Python 3.10 included.
+
+The task comes as one line of JSON on standard input: ``fp32`` (file), ``inputs``, ``outputs``,
+``data`` (folder of `search_score.Scorer`), ``folder`` (to write into), ``target`` (the result),
+``all_int8`` (what everything in int8 makes), ``bar``, ``max_trials``, ``cores``. Scores are asked
+for on standard output, and read from standard input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+class Peer:
+    """The task, and the way to scores.
+
+    Attributes:
+        task: As above.
+        calibration: float32 [n, H, W, C].
+        validation: float32 [n, H, W, C].
+    """
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        private = os.dup(1)
+        os.dup2(2, 1)  # what libraries print is no answer
+        self._replies = os.fdopen(private, "w", encoding="utf-8")
+        self.task: dict[str, Any] = json.loads(sys.stdin.readline())
+        os.sched_setaffinity(0, self.task["cores"])
+        data = Path(self.task["data"])
+        self.calibration = np.load(data / "calibration.npy")
+        self.validation = np.load(data / "validation.npy")
+
+    def score(self, outputs: list[Any], rows: Any, *, certify: bool = False) -> Any:
+        """Return (score, score of each row).
+
+        Args:
+            outputs: Every output of the network for these rows.
+            rows: Numbers of validation images.
+            certify: The search is over, and this does not count.
+        """
+        order = np.argsort(rows)
+        rows = np.asarray(rows)[order]
+        file = os.path.join(self.task["folder"], "outputs.npz")
+        np.savez(file, **{f"o{i}": np.asarray(o)[order] for i, o in enumerate(outputs)})
+        self._say({"score": file, "rows": rows.tolist(), "certify": certify})
+        answer = json.loads(sys.stdin.readline())
+        values = np.empty(len(order))
+        values[order] = answer["values"]
+        return answer["score"], values.tolist()
+
+    def wall(self) -> float:
+        """Return the seconds since the start."""
+        return time.perf_counter() - self._started
+
+    def done(self, **facts: Any) -> None:
+        """End the search."""
+        self._say({"done": facts})
+
+    def fail(self, error: BaseException) -> None:
+        """Say that the search failed."""
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        self._say({"error": type(error).__name__, "message": (lines or [""])[0][:300]})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        print(json.dumps(message), file=self._replies, flush=True)
