@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class Peer:
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
+        self._lock = threading.Lock()  # NNCF may rank in threads
         private = os.dup(1)
         os.dup2(2, 1)  # what libraries print is no answer
         self._replies = os.fdopen(private, "w", encoding="utf-8")
@@ -49,9 +51,10 @@ class Peer:
         order = np.argsort(rows)
         rows = np.asarray(rows)[order]
         file = os.path.join(self.task["folder"], "outputs.npz")
-        np.savez(file, **{f"o{i}": np.asarray(o)[order] for i, o in enumerate(outputs)})
-        self._say({"score": file, "rows": rows.tolist(), "certify": certify})
-        answer = json.loads(sys.stdin.readline())
+        with self._lock:
+            np.savez(file, **{f"o{i}": np.asarray(o)[order] for i, o in enumerate(outputs)})
+            self._say({"score": file, "rows": rows.tolist(), "certify": certify})
+            answer = json.loads(sys.stdin.readline())
         values = np.empty(len(order))
         values[order] = answer["values"]
         return answer["score"], values.tolist()

@@ -146,7 +146,7 @@ def test_calibrations_are_the_best_of_each_kind():
     )
     assert second.equalization == 0
     assert second.activation_algorithm == "kl"
-    assert third.equalization == 0
+    assert third.equalization == 0.5
     assert third.activation_algorithm == "minmax"
 
 
