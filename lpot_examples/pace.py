@@ -6,7 +6,7 @@ import statistics as averages
 import time
 from collections.abc import Mapping, Sequence
 
-from lpot_examples.backends.base import Backend
+from lpot_examples.backends.base import Backend, Model
 from lpot_examples.calibration.feed import Array
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.graph import LatencyMap, TuningConfig
@@ -64,9 +64,11 @@ class Pace:
         known = self._journal.find("pace", configs=digests)
         if known is not None:
             return [float(value) for value in known["milliseconds"]]
-        models = [self._backend.emit(c, select(self._statistics, c)) for c in configs]
-        times: list[list[float]] = [[] for _ in models]
+        models: list[Model] = []
+        times: list[list[float]] = [[] for _ in configs]
         try:
+            for config in configs:
+                models.append(self._backend.emit(config, select(self._statistics, config)))
             for turn in range(_WARM_UP + _ROUNDS):
                 for model, spent in zip(models, times, strict=True):
                     started = time.perf_counter()

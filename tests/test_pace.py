@@ -143,5 +143,6 @@ def test_a_network_that_cannot_be_made_is_an_error_and_not_remembered(tmp_path, 
     with pytest.raises(EmitError):
         pace.compare(CONFIGS)
     assert not backend.runs
+    assert backend.closed == [0]
     assert journal.find("pace") is None
     journal.close()

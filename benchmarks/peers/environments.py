@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -30,22 +31,50 @@ def python(name: str, work: Path) -> Path:
         work: The folder that holds the environments.
 
     Raises:
-        SystemExit: If pip fails; with the end of what it said.
+        SystemExit: If pip fails, with the end of what it said, or there is no such Python.
     """
     if name == OWN:
         return Path(sys.executable)
     listed = requirements(name)
-    digest = hashlib.sha256(listed.read_bytes() + sys.version.encode()).hexdigest()[:10]
+    base, version = _base(name)
+    digest = hashlib.sha256(_content(listed) + version.encode()).hexdigest()[:10]
     folder = work / "environments" / f"{name}-{digest}"
     interpreter = folder / "bin" / "python"
     if not (folder / _COMPLETE).exists():
         shutil.rmtree(folder, ignore_errors=True)
         print(f"Making the environment {folder} (once; about 700 MB download)…", flush=True)
-        _run([sys.executable, "-m", "venv", str(folder)])
+        _run([str(base), "-m", "venv", str(folder)])
         _run([str(interpreter), "-m", "pip", "install", *_OPTIONS, "-r", str(listed)])
         (folder / _COMPLETE).touch()
     return interpreter
 
+
+def _base(name: str) -> tuple[Path, str]:
+    """Return the Python that an environment is made with, and its version."""
+    wanted = _PYTHON.get(name)
+    if wanted is None:
+        return Path(sys.executable), sys.version
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = shutil.which(f"python{wanted}")
+    for one in (*([found] if found else []), *sorted(pyenv.glob(f"versions/{wanted}.*/bin/python"))):
+        code = "import sys; print(sys.version)"
+        done = subprocess.run([str(one), "-c", code], capture_output=True, text=True, check=False)
+        if not done.returncode:  # a shim of pyenv may stand for nothing
+            return Path(one), done.stdout.strip()
+    sys.exit(f"needs Python {wanted}, which is not installed")
+
+
+def _content(listed: Path) -> bytes:
+    """Return a requirements file with those that it includes."""
+    content = listed.read_bytes()
+    for line in listed.read_text().splitlines():
+        if line.startswith("-r "):
+            content += _content(listed.parent / line.removeprefix("-r ").strip())
+    return content
+
+
+_PYTHON = {"inc26": "3.10"}
+"""The Python of environments that this one cannot make."""
 
 _OPTIONS = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
 

@@ -154,8 +154,8 @@ def test_a_hang_is_ended_and_so_is_what_it_started(job, tmp_path):
             time.sleep(600)
         return model.score
 
-    with workers(score, timeout=1.0) as executor:
-        with pytest.raises(EvaluationError, match=r"did not end within 1 s \(--trial_timeout\)"):
+    with workers(score, timeout=4.0) as executor:
+        with pytest.raises(EvaluationError, match=r"did not end within 4 s \(--trial_timeout\)"):
             executor.submit(job(hang=str(tmp_path / "pids"))).result()
         assert all(gone(pid) for pid in (tmp_path / "pids").read_text().split())
         assert executor.submit(job(0.75)).result().score == 0.75
@@ -202,7 +202,6 @@ def test_a_worker_that_died_while_it_had_nothing_to_do(job):
 
     with workers(score) as executor:
         first = executor.submit(job()).result().score
-        assert gone(int(first)) or True
         time.sleep(1.0)
         assert executor.submit(job()).result().score != first
 

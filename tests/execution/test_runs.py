@@ -63,7 +63,7 @@ def test_the_same_with_and_without_workers(tmp_path, network, strategy, count, g
         for name, number in (("here", 0), ("there", count))
     )
     assert told(here) == told(there)
-    assert (network is HOPELESS) == any(trial["stopped_early"] for trial in told(here)[0])
+    assert any(trial["stopped_early"] for trial in told(here)[0])
     left = [path.name for path in (tmp_path / "there" / "candidates").iterdir()]
     assert len(left) == 1  # those begun ahead and not asked for are gone
 
@@ -93,15 +93,17 @@ from pathlib import Path
 from lpot_examples.testing.fake_backend import FakeNetwork, tune_fake
 from lpot_examples.tuner import Interrupted
 
+FOLDER, HANGS_AT = Path(sys.argv[1]), int(sys.argv[2])
+
 def score(model):
-    if model.config and len(model.config["fp32"]) == int(sys.argv[2]):
-        (Path(sys.argv[1]) / "hanging").write_text(str(os.getpid()))
+    if model.config and len(model.config["fp32"]) == HANGS_AT:
+        (FOLDER / "hanging").write_text(str(os.getpid()))
         time.sleep(600)
     return model.score
 
 network = FakeNetwork(harm={f"g{i}": 0.001 * (i + 1) for i in range(30)})
 try:
-    result = tune_fake(network, Path(sys.argv[1]), eval_func=score, workers=1)
+    result = tune_fake(network, FOLDER, eval_func=score, workers=1)
 except Interrupted as error:
     sys.exit(error.exit_code)
 print(sorted(result.report["config"]["fp32"]), result.met)
