@@ -73,22 +73,22 @@ def outcome(result):
     ("network", "strategy"),
     [(NETWORK, "bisection"), (SUITED, "random"), (NETWORK, "tpe"), (NETWORK, "basic")],
 )
-def test_killed_after_every_event_the_result_is_the_same(tmp_path, network, strategy, half):
+def test_killed_again_and_again_the_result_is_the_same(tmp_path, network, strategy, half):
     spec = {**GOING_ON, "tuning.strategy.name": strategy}
     whole = tune_fake(network, tmp_path / "whole", spec=spec)
     folder, sessions = tmp_path / "w", 0
 
     def session():
-        # Its first event says that it started; what was cut off before must not stop it for ever.
-        killed_after(3 if half else 2, half=half)
+        # A session begins with events that say so; each gets one event further.
+        killed_after(sessions + 1, half=half)
         tune_fake(network, folder, spec=spec)
 
     while (code := in_a_child(session)) == -signal.SIGKILL:
         sessions += 1
-        assert sessions < 400
+        assert sessions < 100
         check_best_is_on_disk(folder)
     assert code == 0
-    assert sessions > 10
+    assert sessions > 5
     report = json.loads((folder / "fake-int8.report.json").read_text())
     history = [{**trial, "seconds": 0} for trial in report["search"]["history"]]
     shipped = (folder / "fake-int8.fake").read_bytes()
@@ -96,6 +96,23 @@ def test_killed_after_every_event_the_result_is_the_same(tmp_path, network, stra
     trials = [event["digest"] for event in events(folder) if event["event"] == "trial"]
     assert len(trials) == len(set(trials))
     assert not [*folder.rglob("*.tmp")]
+
+
+def test_killed_after_any_event_the_result_is_the_same(tmp_path):
+    spec = {**GOING_ON, "tuning.exit_policy.max_trials": 3, "tuning.strategy.name": "tpe"}
+    whole = tune_fake(SUITED, tmp_path / "whole", spec=spec)
+    count = len(events(tmp_path / "whole"))
+    assert count > 8
+
+    for number in range(1, count + 1):
+        folder = tmp_path / str(number)
+
+        def session(folder=folder, number=number):
+            killed_after(number)
+            tune_fake(SUITED, folder, spec=spec)
+
+        assert in_a_child(session) == -signal.SIGKILL
+        assert outcome(tune_fake(SUITED, folder, spec=spec)) == outcome(whole)
 
 
 def check_best_is_on_disk(folder):

@@ -322,7 +322,9 @@ def test_an_evaluation_that_fails_on_int8_only(tmp_path):
     output = tmp_path / "x.fake"
     output.write_text("good")
     bad = {n: lambda: 1 / 0 for n in range(2, 9)}
-    with pytest.raises(EvaluationError, match="last 3 trials could not be evaluated; trial 3: .*Zero"):
+    with pytest.raises(
+        EvaluationError, match="last 3 trials could not be evaluated; trial 3: .*Zero"
+    ):
         tune_fake(EASY, tmp_path / "w", output=output, eval_func=Scorer(at=bad))
     assert output.read_text() == "good"
     # The same command tries the failed trial again.

@@ -56,7 +56,10 @@ def _base(name: str) -> tuple[Path, str]:
         return Path(sys.executable), sys.version
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     found = shutil.which(f"python{wanted}")
-    for one in (*([found] if found else []), *sorted(pyenv.glob(f"versions/{wanted}.*/bin/python"))):
+    for one in (
+        *([found] if found else []),
+        *sorted(pyenv.glob(f"versions/{wanted}.*/bin/python")),
+    ):
         code = "import sys; print(sys.version)"
         done = subprocess.run([str(one), "-c", code], capture_output=True, text=True, check=False)
         if not done.returncode:  # a shim of pyenv may stand for nothing

@@ -88,7 +88,9 @@ def timed(
 
 def _same(files: Mapping[str, str]) -> list[str]:
     """Return the names of files that are the result, byte for byte."""
-    digests = {name: hashlib.sha256(Path(file).read_bytes()).digest() for name, file in files.items()}
+    digests = {
+        name: hashlib.sha256(Path(file).read_bytes()).digest() for name, file in files.items()
+    }
     return [name for name, one in digests.items() if name != RESULT and one == digests[RESULT]]
 
 

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from lpot_examples.benchmark.load import ForeignLoad
+from lpot_examples.host import host_info
 from lpot_examples.workspace import replacing
 from peers.columns import COLUMNS, REFERENCE, Column
 from peers.environments import OWN, python, requirements
@@ -31,6 +33,8 @@ from peers.task import RECORD
 ROOT = Path(__file__).resolve().parents[2]
 _HERE = Path(__file__).resolve().parent
 _ARTIFACT = "artifact.json"
+# Share of the memory that a maker may address.
+_MOST_MEMORY = 0.9
 # The packages of our own environment that models depend on.
 _MATTER = ("tensorflow", "keras", "numpy", "pillow")
 
@@ -157,7 +161,7 @@ class Store:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=functools.partial(os.sched_setaffinity, 0, self.cores),
+                preexec_fn=functools.partial(_confine, self.cores, host_info().memory_bytes),
             )
             error = _wait(process, self.timeout)
         after = _children_seconds()
@@ -181,6 +185,14 @@ def environment(*, threads: int) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _confine(cores: tuple[int, ...], memory: int) -> None:
+    """Keep this process to some cores, and from taking so much memory that others are killed."""
+    os.sched_setaffinity(0, cores)
+    if memory:
+        limit = int(_MOST_MEMORY * memory)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from lpot_examples.backends.base import OpDecision, Progress, exactness_of
 from lpot_examples.calibration.feed import Array, InputSpec, samples
 from lpot_examples.calibration.statistics import Statistics
-from lpot_examples.errors import ModelError
+from lpot_examples.errors import ModelError, OutputError
 from lpot_examples.evaluation.evaluator import Evaluator
 from lpot_examples.events import Listener
 from lpot_examples.execution.choice import make_executor
@@ -114,12 +114,19 @@ class FakeModel:
         return np.full((count, 2), 1 + np.sqrt(self.error))
 
     def save(self, path: str | Path) -> Path:
-        """Write to a file, whole or not at all."""
+        """Write to a file, whole or not at all.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"score": self.score, "error": self.error, "config": self.config})
-        with replacing(target) as temporary:
-            temporary.write_text(text)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(target) as temporary:
+                temporary.write_text(text)
+        except OSError as error:
+            raise OutputError(f"cannot write the model to {target}: {error.strerror}.") from error
         return target
 
     def close(self) -> None:

@@ -33,7 +33,8 @@ from lpot_examples.testing.simulation import Simulation, int8_session
 # One code is a tie of rounding; a residual sum rounds its summand's scale besides.
 TOLERANCE = 1
 
-# TensorFlow 2.21 with oneDNN confuses weights in its cache once a process has run many fp32 graphs.
+# TensorFlow 2.21 with oneDNN confuses weights in its cache: of convolutions to one channel, and of
+# others once a process has run many graphs. So such a network is judged again by itself.
 _KNOWN = "could not create a primitive descriptor for the reorder primitive"
 
 
@@ -213,7 +214,8 @@ class _Tally:
     def __str__(self) -> str:
         lines = [
             f"{self.graphs} networks, {self.wrong} wrong, {self.skipped} that TensorFlow cannot "
-            f"run in fp32, {self.confused} judged in a process of their own; {self.sums} fused sums, {self.stretched} stretched tensors; "
+            f"run in fp32, {self.confused} judged in a process of their own; {self.sums} fused "
+            f"sums, {self.stretched} stretched tensors; "
             f"least SQNR to the simulation {self.least:.1f} dB"
         ]
         lines += [f"{name}: {_listed(counts)}" for name, counts in self.counts.items()]

@@ -3,7 +3,8 @@
 1. Every calibration algorithm is judged without labels, with and without cross-layer
    equalization. The best one is evaluated, with those groups in fp32 that are measured to be faster
    there (see `search.allocation`); if it misses the bar, so are the next two, if they come close.
-2. Each group's share of the label-free error is found by group testing (see `sensitivity`).
+2. Each group's share of the label-free error is found by group testing (see `sensitivity`). The
+   worst get another range algorithm if that helps.
 3. Minimum cuts give the list of best trades between latency and that error, the fastest first.
    The first entry that meets the bar is found by bisection. Its first step assumes that the loss
    of accuracy is proportional to the label-free error, so that few evaluations are spent far from
@@ -15,7 +16,7 @@ Where latencies are not known, every group counts by its multiply-accumulates.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +44,10 @@ _CLOSE = 3.0
 
 # Latencies are measured with about this error: a smaller advantage of fp32 is none.
 _MARGIN = 0.05
+
+# Groups of at least this share of the error are repaired before any is reverted, so many at most.
+_GUILTY = 0.03
+_REPAIRED = 4
 
 # A group that seems to cause no error counts this share of the least that seems to.
 _NEGLIGIBLE = 0.1
@@ -99,6 +104,7 @@ class Bisection(Strategy):
         candidates = [group for group in space.free if group.name not in config.fp32]
         found = sensitivities(candidates, config, context.probe, context.note)
         self.sensitivity = found
+        config = self._repaired(config, found)
         shares = {name: max(value, 0.0) for name, value in found.items()}
         # Any group is worth reverting in the end, if not before all that seem to matter more.
         least = min((v for v in shares.values() if v > 0), default=1.0)
@@ -161,6 +167,24 @@ class Bisection(Strategy):
         # The one that differs most is the likeliest to be misjudged.
         ranked = sorted(others, key=lambda one: one[:2])[:_OTHERS]
         return [best, *(config for _, _, config in ranked)]
+
+    def _repaired(self, config: TuningConfig, found: Mapping[str, float]) -> TuningConfig:
+        """Give the most harmful groups another range algorithm where that lowers the error."""
+        probe, space = self.context.probe, self.context.space
+        least = probe(config)
+        guilty = [name for name, value in found.items() if value > _GUILTY * least]
+        worst = sorted(guilty, key=lambda name: (-found[name], name))[:_REPAIRED]
+        for done, name in enumerate(worst):
+            self.context.note("repairing the ops that cause the error", done, len(worst))
+            for algorithm in space.algorithms_of(name):
+                if algorithm == config.algorithm(name):
+                    continue
+                overrides = {**config.activation_overrides, name: algorithm}
+                candidate = replace(config, activation_overrides=overrides)
+                error = probe(candidate)
+                if error < least:
+                    config, least = candidate, error
+        return config
 
     def _bisect(
         self, ladder: Sequence[TuningConfig], plain: Trial, evaluations: int

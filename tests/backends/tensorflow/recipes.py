@@ -436,19 +436,19 @@ def _trunk():
     """What passes turn into kernels: arithmetic, means and products in the middle of a network."""
 
     def value(net, x, kind):
-        made = net.conv(x)
+        made = net.conv(x, bias=False)
         if kind == U8:
             return net.keep_int8(net.tf.nn.relu(made, name="value"), U8)
-        made = net.tf.nn.max_pool2d(made, 2, 1, "SAME", name="value")
-        return net.keep_int8(made, kind)
+        shift = net.constant(8, deviation=0.1)
+        return net.keep_int8(net.tf.nn.bias_add(made, shift, name="value"), kind)
 
     def affine(net, x):
-        scale, shift = net.constant(8, deviation=0.6), net.constant(8, deviation=0.5)
+        scale, shift = net.constant(8, deviation=0.6), net.constant(8, deviation=0.1)
         return x * net.tf.reshape(scale, [1, 1, 1, 8]) + shift
 
     def normed(net, x):
         variance = net.tf.abs(net.constant(8)) + 0.5
-        vectors = [net.constant(8, deviation=0.5) for _ in range(3)]
+        vectors = [net.constant(8, deviation=deviation) for deviation in (0.6, 0.2, 0.2)]
         return net.tf.compat.v1.nn.fused_batch_norm(x, *vectors, variance, is_training=False)[0]
 
     def mean(net, x):
@@ -468,9 +468,10 @@ def _trunk():
 
             name = f"trunk_{layer.__name__}_{kind}"
             _add(f"{name}_relu", rectified, source="value")
-            _add(f"{name}_to_s8", signed, makes=S8, source="value")
             RECIPES[f"{name}_relu"] = replace(RECIPES[f"{name}_relu"], reads=kind)
-            RECIPES[f"{name}_to_s8"] = replace(RECIPES[f"{name}_to_s8"], reads=kind)
+            if layer is affine:
+                _add(f"{name}_to_s8", signed, makes=S8, source="value")
+                RECIPES[f"{name}_to_s8"] = replace(RECIPES[f"{name}_to_s8"], reads=kind)
         for layer in (mean, pooled):
 
             def averaged(net, x, kind=kind, layer=layer):
@@ -489,9 +490,10 @@ def _trunk():
         return net.tf.raw_ops.Einsum(inputs=[x, weights], equation="abc,cde->abde")
 
     for reads in (U8, ASYMMETRIC):
-        _add(f"trunk_product_{reads}", product, reads, None, shape=(9, 8))
-        _add(f"trunk_product_{reads}_relu", _relu(product), reads, None, shape=(9, 8))
-        _add(f"trunk_einsum_{reads}", einsum, reads, None, shape=(9, 8))
+        _add(f"trunk_product_{reads}", product, reads, None, shape=(9, 8), source="add/flat")
+        rectified = _relu(product)
+        _add(f"trunk_product_{reads}_relu", rectified, reads, None, shape=(9, 8), source="add/flat")
+        _add(f"trunk_einsum_{reads}", einsum, reads, None, shape=(9, 8), source="Einsum/flat")
 
 
 for _fill in (

@@ -326,6 +326,18 @@ def test_padded_channels_do_not_mislead_what_follows():
     check(function, applied={})
 
 
+def test_a_single_channel_is_left_alone():
+    """TensorFlow with oneDNN fails on some depthwise convolutions that have a single weight."""
+
+    def function(tf, constant):
+        x = conv(tf, constant, placeholder(tf, 8, 8, 4), 1)
+        y = conv(tf, constant, tf.nn.relu(x * 0.3 + 0.5), 1) + x
+        mean = tf.reduce_mean(y, [1, 2], keepdims=True)
+        tf.identity(conv(tf, constant, mean, 4, kernel=1), name="o")
+
+    check(function, applied={})
+
+
 def test_half_precision_is_left_alone():
     def function(tf, constant):
         x = tf.cast(placeholder(tf, 8, 8, 4), tf.float16)

@@ -86,8 +86,18 @@ class Builder:
         attrs["round_mode"] = "HALF_AWAY_FROM_ZERO"  # the mode knows no other
         # By default the op widens any range below 0.01 to 0.01.
         attrs["ensure_minimum_range"] = 0.0
-        bounds = self._ends(encoding)
-        return self.graph.add("QuantizeV2", self.codes(tensor), [tensor, *bounds], **attrs)
+        real = self._shrunk(tensor)
+        inputs = [real, *self._ends(encoding)]
+        return self.graph.add("QuantizeV2", self.codes(tensor), inputs, **attrs)
+
+    def _shrunk(self, tensor: str) -> str:
+        """Divide an fp32 tensor by its channel factors, if it has any."""
+        factors = self.plan.factors.get(tensor)
+        if factors is None:
+            return tensor
+        by = self.constant(np.float32(1) / factors, hint="factors")
+        name = f"{self.codes(tensor)}/shrunk"
+        return self.graph.add("Mul", name, [tensor, by], T=import_tensorflow().float32)
 
     def dequantize(self, tensor: str, name: str) -> str:
         """Add a Dequantize of a carried tensor, under the name that fp32 readers use."""

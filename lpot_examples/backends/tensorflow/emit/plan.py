@@ -21,7 +21,7 @@ import numpy as np
 
 from lpot_examples.backends.tensorflow.emit.classes import Classes, Traits, collect_traits
 from lpot_examples.backends.tensorflow.emit.factors import Factors, Tracker, propagate, stretch
-from lpot_examples.backends.tensorflow.graphdef import Graph, tensor_name
+from lpot_examples.backends.tensorflow.graphdef import Graph, split_name, tensor_name
 from lpot_examples.backends.tensorflow.groups import ComputeGroup
 from lpot_examples.backends.tensorflow.kernels import MOVEMENTS, SPLITS, Carrier
 from lpot_examples.backends.tensorflow.shapes import Shapes
@@ -164,16 +164,17 @@ class Planner:
         fixed |= {classes.of(n) for n in produced if n not in statistics.channels}
         fixed |= {classes.of(n) for n in boundaries if self._tracker.channels(n) is None}
         sources: dict[str, Factors] = {}
-        for name, group in produced.items():
-            trait = traits[classes.of(name)]
-            if classes.of(name) not in fixed:
-                strength = config.equalization
-                if trait.depthwise_only:
-                    strength = max(strength, _DEPTHWISE_STRENGTH)
-                sources[name] = self._stretched(name, group, trait, strength, statistics)
-        for name in boundaries:
-            if classes.of(name) not in fixed:
+        for name in (*produced, *boundaries):
+            if classes.of(name) in fixed:
+                continue
+            trait, group = traits[classes.of(name)], produced.get(name)
+            if group is None and not self._stretchable(name, statistics):
                 sources[name] = np.ones(self._tracker.channels(name) or 0, np.float32)
+                continue
+            strength = config.equalization
+            if trait.depthwise_only:
+                strength = max(strength, _DEPTHWISE_STRENGTH)
+            sources[name] = self._stretched(name, group, trait, strength, statistics)
         free = [
             name
             for name in ordered
@@ -182,10 +183,18 @@ class Planner:
         factors = propagate(self._tracker, free, self._graph, sources)
         return {name: f for name, f in factors.items() if np.any(f != 1)}
 
+    def _stretchable(self, boundary: str, statistics: Statistics) -> bool:
+        """Tell whether an fp32 tensor is worth a multiplication in front of its quantization.
+
+        What fp32 ops between int8 ones make is; the few channels of the network's input are not.
+        """
+        made = self._graph.nodes[split_name(boundary)[0]]
+        return boundary in statistics.channels and made.op not in ("Placeholder", "Const")
+
     def _stretched(
         self,
         name: str,
-        group: ComputeGroup,
+        group: ComputeGroup | None,
         trait: Traits,
         strength: float,
         statistics: Statistics,
@@ -196,7 +205,7 @@ class Planner:
         high = np.minimum(found.maximum, trait.high)
         factors = stretch((low, high), (trait.low, trait.high), strength)
         encoding = trait.encoding()
-        if group.activation == "Relu6" and encoding.high > 6 + encoding.scale / 2:
+        if group is not None and group.activation == "Relu6" and encoding.high > 6 + encoding.scale / 2:
             # Saturation then clips at 6 at the latest, as the activation must: a clamp behind the
             # kernel would clip quiet channels, whose code of 6 is greater, too early.
             factors = np.minimum(factors, np.float32(6 / encoding.high))

@@ -120,6 +120,8 @@ def _source(graph: Graph, node: Any, trunk: Trunk) -> tuple[str, int] | None:
         if graph.constant(tensor) is not None:
             continue
         channels = trunk.channels(tensor)
+        if channels == 1:
+            return None  # fp32 convolutions with a single weight can fail (TensorFlow 2.21, oneDNN)
         if channels is None or affine_step(graph, node, tensor, channels, rank=4) is None:
             return None
         return tensor, channels

@@ -84,6 +84,8 @@ def check(graph: Graph, node: Any, shapes: Shapes) -> Match | str | None:
         window = list(node.attr["ksize"].list.i)
         if window != [1, height, width, 1] or node.attr["padding"].s != b"VALID":
             return None
+    if channels == 1:
+        return None  # fp32 convolutions of one channel can fail (TensorFlow 2.21 with oneDNN)
     if height * width > _MOST_PIXELS:
         return f"it averages over {height}×{width} pixels, which is faster in fp32"
     flat = node.op == "Mean" and not node.attr["keep_dims"].b
