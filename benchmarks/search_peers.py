@@ -161,7 +161,7 @@ def _options() -> argparse.Namespace:
         help="largest losses of accuracy, %% of fp32 (default 1,0.5)")  # fmt: skip
     add("--rounds", type=int, default=30, help="rounds in which latencies are taken (default 30)")
     add("--timeout", type=float, default=900.0, metavar="S",
-        help="seconds that one search may take, and each other step of a row (default 900)")  # fmt: skip
+        help="seconds for each search, and each other step of a row (default 900)")  # fmt: skip
     add("--max-trials", type=int, default=100, metavar="N",
         help="trials that ours and Neural Compressor may make (default 100)")  # fmt: skip
     add("--threads", type=int, default=2, help="cores, with a thread on each (default 2)")

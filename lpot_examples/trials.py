@@ -174,6 +174,7 @@ class TrialRunner:
             self.trials[place] = replace(full, evaluated=full.evaluated + promising.evaluated)
         finally:
             self.trials += later
+        self._keep_best()
 
     def run(self, config: TuningConfig, *, event: str = "trial") -> Trial:
         """Return the trial of a configuration; evaluated unless the journal has it.

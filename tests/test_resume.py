@@ -88,10 +88,10 @@ def test_killed_again_and_again_the_result_is_the_same(tmp_path, network, strate
         assert sessions < 100
         check_best_is_on_disk(folder)
     assert code == 0
-    assert sessions > 5
-    report = json.loads((folder / "fake-int8.report.json").read_text())
+    assert sessions >= 5
+    report = json.loads((folder / whole.report_path.name).read_text())
     history = [{**trial, "seconds": 0} for trial in report["search"]["history"]]
-    shipped = (folder / "fake-int8.fake").read_bytes()
+    shipped = (folder / whole.path.name).read_bytes()
     assert (history, report["config"], report["accuracy"], shipped) == outcome(whole)
     trials = [event["digest"] for event in events(folder) if event["event"] == "trial"]
     assert len(trials) == len(set(trials))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,11 +69,10 @@ def search(peer: Peer) -> None:
             for start in range(0, len(rows), _BATCH):
                 feed = {f"{task['inputs'][0]}:0": peer.validation[start : start + _BATCH]}
                 parts.append(session.run([f"{name}:0" for name in task["outputs"]], feed))
-        return [np.concatenate(port) for port in zip(*parts)]
+        return [np.concatenate(port) for port in zip(*parts, strict=True)]
 
     def write(graph: Any, target: str) -> None:
-        with open(target, "wb") as file:
-            file.write(graph.as_graph_def().SerializeToString())
+        Path(target).write_bytes(graph.as_graph_def().SerializeToString())
 
     config = PostTrainingQuantConfig(
         inputs=task["inputs"],
@@ -105,8 +105,7 @@ def search(peer: Peer) -> None:
     wall_s = peer.wall()
     graph = tf.Graph()
     graph_def = tf.compat.v1.GraphDef()
-    with open(task["target"], "rb") as file:
-        graph_def.ParseFromString(file.read())
+    graph_def.ParseFromString(Path(task["target"]).read_bytes())
     with graph.as_default():
         tf.import_graph_def(graph_def, name="")
     evaluate(graph, certify=True)

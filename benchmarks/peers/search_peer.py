@@ -50,7 +50,7 @@ class Peer:
         """
         order = np.argsort(rows)
         rows = np.asarray(rows)[order]
-        file = os.path.join(self.task["folder"], "outputs.npz")
+        file = str(Path(self.task["folder"]) / "outputs.npz")
         with self._lock:
             np.savez(file, **{f"o{i}": np.asarray(o)[order] for i, o in enumerate(outputs)})
             self._say({"score": file, "rows": rows.tolist(), "certify": certify})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -97,15 +99,15 @@ def latency(row: Row, tool: Tool, files: Mapping[str, str], settings: Settings) 
         "rounds": settings.rounds,
     }
     interpreter = python(tool.environment, settings.work)
-    return module(interpreter, "peers.search_latency", job, row.folder, settings)
+    return module(interpreter, "peers.search_latency", job, row, settings)
 
 
-def module(interpreter: Path, name: str, job: Result, folder: Path, settings: Settings) -> Result:
+def module(interpreter: Path, name: str, job: Result, row: Row, settings: Settings) -> Result:
     """Run a module that reads a job and answers on its last line; ``error`` if it fails."""
     done = _run(
         [str(interpreter), "-P", "-m", name],
-        folder / f"{name.rpartition('.')[2]}.log",
-        folder,
+        row.folder / f"{name.rpartition('.')[2]}.log",
+        row.subject.root,
         settings,
         text=json.dumps(job),
     )
@@ -238,9 +240,7 @@ def enumerate_subsets(row: Row, settings: Settings) -> Result:
         "seconds": settings.timeout,
     }
     started = time.monotonic()
-    answer = module(
-        Path(sys.executable), "peers.search_exhaustive", job, row.subject.root, settings
-    )
+    answer = module(Path(sys.executable), "peers.search_exhaustive", job, row, settings)
     status = answer.pop("error", None) or answer.pop("status", "ok")
     return {"status": status, "wall_s": time.monotonic() - started, **answer}
 
@@ -265,9 +265,6 @@ def _run(
     command: list[str], log: Path, folder: Path, settings: Settings, *, text: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run a process on the cores to its end or the timeout, which is exit code 124."""
-    import os
-    import signal
-
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as errors:
         process = subprocess.Popen(

@@ -264,7 +264,7 @@ def test_closing_leaves_nothing(job, tmp_path):
         Path(model.config["pid"]).write_text(str(os.getpid()))
         time.sleep(600)
 
-    before = len(os.listdir("/proc/self/fd"))
+    before = len([*Path("/proc/self/fd").iterdir()])
     executor = workers(score)
     executor.submit(job(pid=str(tmp_path / "pid")))
     deadline = time.monotonic() + 30
@@ -273,7 +273,7 @@ def test_closing_leaves_nothing(job, tmp_path):
     executor.close()
     executor.close()
     assert gone((tmp_path / "pid").read_text())
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
     with pytest.raises(ChildProcessError):
         os.waitpid(int((tmp_path / "pid").read_text()), 0)
 
