@@ -39,6 +39,7 @@ from peers.search_latency import timed
 
 _MOST_GROUPS = 12
 _BEYOND, _SLOWER, _FINALISTS = 1.5, 1.15, 6
+_FINAL_SHARE, _LONGEST_FINAL = 0.4, 60.0  # of the time; seconds of each of the two final timings
 _QUICK_ROUNDS, _QUICK_SECONDS = 6, 0.02
 _FP32 = "fp32"
 
@@ -135,14 +136,14 @@ class Enumeration:
 
 def main() -> None:
     """Enumerate, and answer on the last line."""
+    started = time.monotonic()
     job = json.load(sys.stdin)
     os.sched_setaffinity(0, job["cores"])
-    print(json.dumps(answer(Enumeration(job), job)))
+    print(json.dumps(answer(Enumeration(job), job, started=started)))
 
 
-def answer(one: Enumeration, job: dict[str, Any]) -> dict[str, Any]:
+def answer(one: Enumeration, job: dict[str, Any], *, started: float) -> dict[str, Any]:
     """Return the optimum, the search's result beside it, and how many subsets it took."""
-    started = time.monotonic()
     floor = one.fp32_score * (1 - job["bar"]) - 1e-12
     costs = one.costs()
     subsets = list(_subsets(one.groups))
@@ -152,8 +153,7 @@ def answer(one: Enumeration, job: dict[str, Any]) -> dict[str, Any]:
     best, at = one.visit(everything, float("inf"))["ratio"], predicted[everything]
     passing = {everything: best}
     status, visited, ruled_out = "ok", 1, 0
-    # One place of the budget is for the final rounds.
-    end = started + 0.8 * job["seconds"]
+    end = started + (1 - _FINAL_SHARE) * job["seconds"]
     for number, subset in enumerate(subsets):
         if costs is not None and predicted[subset] > _BEYOND * at:
             ruled_out += 1
@@ -196,6 +196,8 @@ def _final(
     one: Enumeration, passing: dict[frozenset[str], float], job: dict[str, Any]
 ) -> dict[str, Any]:
     """Time the fastest again, and the fastest of these against the search's result."""
+    seconds = min(_LONGEST_FINAL, 0.3 * _FINAL_SHARE * job["seconds"])
+    schedule = Schedule(rounds=job["rounds"], max_seconds=seconds)
     fastest = sorted(passing, key=lambda s: passing[s])[:_FINALISTS]
     models = {" ".join(sorted(s)) or "all int8": one.emit(s) for s in fastest}
     given = load_model(job["model"])
@@ -203,10 +205,10 @@ def _final(
     runs = {name: one.run_of(model) for name, model in models.items()}
     runs["ours"] = one.run_of(ours)
     # The finals are timed as they are in `search_latency`; foreign load is told in the answer.
-    finals = timed(runs, Schedule(rounds=job["rounds"], max_seconds=60.0), of="ours")
+    finals = timed(runs, schedule, of="ours")
     optimum = min(models, key=lambda name: finals["ms"][name]["p50"])
     last = {"ours": runs["ours"], "optimum": runs[optimum], _FP32: one.run_of(one.fp32)}
-    confirmed = timed(last, Schedule(rounds=job["rounds"], max_seconds=60.0), of="ours")
+    confirmed = timed(last, schedule, of="ours")
     subset = next(s for s, name in zip(fastest, models, strict=True) if name == optimum)
     return {
         "optimum": sorted(subset),
