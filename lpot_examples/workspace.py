@@ -63,6 +63,11 @@ class Workspace:
         """Where the best model goes when none meets the bar; its name says so."""
         return self.output.with_name(f"{self.output.stem}.not-certified{self.output.suffix}")
 
+    @property
+    def slower(self) -> Path:
+        """Where an int8 model goes that is slower than fp32; its name says so."""
+        return self.output.with_name(f"{self.output.stem}.slower{self.output.suffix}")
+
     def sweep(self) -> None:
         """Remove what writes that were cut off, by kill -9 say, left behind.
 
@@ -71,7 +76,7 @@ class Workspace:
         """
         outputs = (self.output, self.uncertified)
         described = (*map(report_path, outputs), *map(page_path, outputs))
-        known = (*outputs, *described, self.fp32, self.scratch)
+        known = (*outputs, *described, self.slower, self.fp32, self.scratch)
         own = {path.name for path in known}
         for folder in dict.fromkeys((self.folder, self.output.parent)):
             _remove_leftovers(folder, own)

@@ -52,7 +52,7 @@ def test_no_more_is_claimed_than_was_measured(tmp_path, monkeypatch, capsys, rat
     print_result(result)
     shown = capsys.readouterr().out
     assert words in shown
-    assert ("deploy it for its size" in shown) is slower
+    assert ("the int8 model is SLOWER than fp32" in shown) is slower
     assert json.loads(result.report_path.read_text()) == json.loads(json.dumps(result.report))
 
 

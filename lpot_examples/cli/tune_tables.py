@@ -32,6 +32,8 @@ def print_result(result: TuningResult) -> None:
 def _verdict(result: TuningResult) -> str:
     if result.met is None:
         return "accuracy NOT checked"
+    if result.report["model"]["precision"] == "fp32":
+        return "fp32 is the result, int8 is slower here"
     return "the accuracy bar is met" if result.met else "the accuracy bar is NOT met"
 
 
@@ -127,11 +129,13 @@ def _print_details(report: dict[str, Any], result: TuningResult) -> None:
     noise = report["latency_ms"].get("noise")
     if noise is not None and not noise["quiet"]:
         say(f"note: {noise['remark']}")
-    if report["latency_ms"].get("slower_than_fp32"):
+    if report["model"]["precision"] == "fp32":
         say(
-            "note: on this machine the int8 model is SLOWER than fp32; deploy it for its size "
-            "only, or keep fp32."
+            "note: on this machine int8 is SLOWER than fp32, so the result is the fp32 network as "
+            f"given; the int8 model is kept as {report['model']['slower_int8']}."
         )
+    elif report["latency_ms"].get("slower_than_fp32"):
+        say("note: on this machine the int8 model is SLOWER than fp32.")
     say(f"model:  {result.path}")
     say(f"report: {result.report_path}")
     say(f"page:   {page_path(result.path)}")

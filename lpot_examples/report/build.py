@@ -55,6 +55,7 @@ class Outcome:
         complete: False for the best so far of a run that was stopped.
         sensitivity: Group name to the output error that reverting it removes, where it was found.
         latency_map: What groups and boundaries take, where it was measured; no stand-in.
+        slower: The int8 model, where it is slower than fp32 and ``model`` is therefore fp32.
     """
 
     spec: Spec
@@ -77,6 +78,7 @@ class Outcome:
     complete: bool = True
     sensitivity: Mapping[str, float] = field(default_factory=dict)
     latency_map: LatencyMap | None = None
+    slower: Path | None = None
 
 
 def build_report(outcome: Outcome) -> dict[str, Any]:
@@ -87,6 +89,8 @@ def build_report(outcome: Outcome) -> dict[str, Any]:
             "name": outcome.spec.model.name,
             "path": str(outcome.model),
             "sha256": hashlib.sha256(outcome.model.read_bytes()).hexdigest(),
+            "precision": "fp32" if outcome.slower else "int8",
+            "slower_int8": None if outcome.slower is None else str(outcome.slower),
         },
         "source": _source(outcome.source),
         "engine": outcome.engine,
@@ -95,7 +99,7 @@ def build_report(outcome: Outcome) -> dict[str, Any]:
         "latency_ms": _latency(outcome.latency),
         "size_bytes": {
             "fp32": outcome.source.stat().st_size if outcome.source else None,
-            "int8": outcome.model.stat().st_size,
+            "int8": (outcome.slower or outcome.model).stat().st_size,
         },
         "ops": [asdict(decision) for decision in outcome.decisions],
         "config": outcome.config.to_dict(),

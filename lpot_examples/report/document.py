@@ -25,6 +25,8 @@ class File(_Part):
 
     Attributes:
         name: The model's name in the spec.
+        precision: ``fp32`` where int8 was slower, and the result is therefore fp32.
+        slower_int8: The int8 model's file in that case.
         path: Where it was written or read.
         sha256: Of its bytes, in hexadecimal.
     """
@@ -32,6 +34,8 @@ class File(_Part):
     name: str = ""
     path: str = ""
     sha256: str = ""
+    precision: str = "int8"
+    slower_int8: str | None = None
 
 
 class Interval(_Part):

@@ -205,7 +205,11 @@ class Planner:
         high = np.minimum(found.maximum, trait.high)
         factors = stretch((low, high), (trait.low, trait.high), strength)
         encoding = trait.encoding()
-        if group is not None and group.activation == "Relu6" and encoding.high > 6 + encoding.scale / 2:
+        if (
+            group is not None
+            and group.activation == "Relu6"
+            and encoding.high > 6 + encoding.scale / 2
+        ):
             # Saturation then clips at 6 at the latest, as the activation must: a clamp behind the
             # kernel would clip quiet channels, whose code of 6 is greater, too early.
             factors = np.minimum(factors, np.float32(6 / encoding.high))
