@@ -12,13 +12,13 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from peers.columns import COLUMNS, PEERS, REFERENCE
 from peers.measure import Plan, measure_network, result_key
 from peers.networks import NETWORKS, missing
+from peers.options import names
 from peers.store import ROOT, Artifact, Store, make_work_folder
 from peers.summary import summarize
 from peers.tables import render
@@ -124,14 +124,14 @@ def _options() -> argparse.Namespace:
     )
     add = parser.add_argument
     data = os.environ.get("LPOT_REAL_DATA")
-    add("--networks", type=_names(NETWORKS), default=list(NETWORKS), metavar="A,B",
+    add("--networks", type=names(NETWORKS), default=list(NETWORKS), metavar="A,B",
         help=f"of {', '.join(NETWORKS)}; default: all")  # fmt: skip
     add("--batch", type=_batches, default=[1, 8], metavar="1,8", help="batch sizes")
     add("--rounds", type=int, default=20, help="rounds of each batch size (default 20)")
     add("--max-seconds", type=float, default=40.0, metavar="S",
         help="last start of a round, once there are six (default 40)")  # fmt: skip
     add("--threads", type=int, default=2, help="cores, with a thread on each (default 2)")
-    add("--skip-peers", type=_names({**COLUMNS, "all": 0}), default=[], metavar="A,B",
+    add("--skip-peers", type=names({**COLUMNS, "all": 0}), default=[], metavar="A,B",
         help=f"of {', '.join(PEERS)}; or all")  # fmt: skip
     add("--data", type=Path, default=Path(data) if data else None, metavar="FOLDER",
         help="models/*.pb, coco/, imagenet/ for trained networks ($LPOT_REAL_DATA)")  # fmt: skip
@@ -153,18 +153,6 @@ def _options() -> argparse.Namespace:
     if REFERENCE in options.skip_peers:
         parser.error(f"{REFERENCE} is what the others are compared with; it cannot be skipped")
     return options
-
-
-def _names(known: Collection[str]) -> Callable[[str], list[str]]:
-    def parse(text: str) -> list[str]:
-        names = [name for name in text.split(",") if name]
-        unknown = [name for name in names if name not in known]
-        if unknown or not names:
-            wrong = ", ".join(unknown) or text
-            raise argparse.ArgumentTypeError(f"'{wrong}' is none of {', '.join(known)}")
-        return names
-
-    return parse
 
 
 def _batches(text: str) -> list[int]:

@@ -14,10 +14,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from peers.options import names
 from peers.search_run import TOOLS, Settings, run_row
 from peers.search_tables import render
 from peers.search_task import ENUMERABLE, TOPOLOGIES, Row, missing, subject
@@ -153,9 +153,9 @@ def _options() -> argparse.Namespace:
     )
     add = parser.add_argument
     data = os.environ.get("LPOT_REAL_DATA")
-    add("--tools", type=_names(TOOLS), default=list(TOOLS), metavar="A,B",
+    add("--tools", type=names(TOOLS), default=list(TOOLS), metavar="A,B",
         help=f"of {', '.join(TOOLS)}; default: all")  # fmt: skip
-    add("--topologies", type=_names(TOPOLOGIES), default=list(TOPOLOGIES), metavar="A,B",
+    add("--topologies", type=names(TOPOLOGIES), default=list(TOPOLOGIES), metavar="A,B",
         help=f"of {', '.join(TOPOLOGIES)}; default: all")  # fmt: skip
     add("--bars", type=_bars, default=[0.01, 0.005], metavar="1,0.5",
         help="largest losses of accuracy, %% of fp32 (default 1,0.5)")  # fmt: skip
@@ -173,18 +173,6 @@ def _options() -> argparse.Namespace:
     add("--show", action="store_true", help="run nothing; the table of what is there, however old")
     add("--json", type=Path, metavar="FILE", help="also write everything as JSON")
     return parser.parse_args()
-
-
-def _names(known: Collection[str]) -> Callable[[str], list[str]]:
-    def parse(text: str) -> list[str]:
-        names = [name for name in text.split(",") if name]
-        unknown = [name for name in names if name not in known]
-        if unknown or not names:
-            wrong = ", ".join(unknown) or text
-            raise argparse.ArgumentTypeError(f"'{wrong}' is none of {', '.join(known)}")
-        return names
-
-    return parse
 
 
 def _bars(text: str) -> list[float]:

@@ -98,7 +98,7 @@ def tune(
     network = _open(model, spec)
     backend, space = _prepare(engine, version, network, spec=spec, isa=isa)
     listener.note(_describe(backend, space))
-    for note in getattr(backend, "notes", ()):
+    for note in backend.notes:
         listener.note(note)
     content = network.graph_def.SerializeToString(deterministic=True)
     identity = {

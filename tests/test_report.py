@@ -5,32 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from lpot_examples.benchmark.interleaved import Noise
-from lpot_examples.benchmark.result import BenchmarkReport
-from lpot_examples.benchmark.stats import LatencyStats
 from lpot_examples.cli.tune_tables import print_result
 from lpot_examples.errors import OutputError
-from lpot_examples.host import host_info
 from lpot_examples.report.build import measure, write_report
 from lpot_examples.testing.fake_backend import FakeNetwork, tune_fake
+from lpot_examples.testing.timings import timed
 
 NETWORK = FakeNetwork(harm={"a": 1e-4, "b": 1e-4})
-
-
-def timed(ratios):
-    """A benchmark whose int8 rounds take 1 ms and fp32 rounds ``ratios`` of it."""
-    rounds = {"fp32": [np.full(5, ratio) for ratio in ratios], "int8": [np.ones(5)] * len(ratios)}
-    return BenchmarkReport(
-        latency={name: LatencyStats(rounds_ms=tuple(one)) for name, one in rounds.items()},
-        models={"fp32": "fp32", "int8": "int8"},
-        noise=Noise(rounds=8, kept=8, foreign=0.0, quiet=True),
-        host=host_info(),
-        cores=((0,),),
-        threads=1,
-        batch_size=1,
-        seconds=1.0,
-        versions={},
-    )
 
 
 @pytest.mark.parametrize(

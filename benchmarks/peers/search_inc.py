@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from peers.search_peer import Peer
+from peers.search_peer import Peer, run
 
 _BATCH = 8
 
@@ -32,17 +32,6 @@ class Loader:
     def __len__(self) -> int:
         """The number of batches."""
         return -(-len(self._images) // _BATCH)
-
-
-def main() -> None:
-    """Search, certify the file that was saved, and say how it went."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    peer = Peer()
-    try:
-        search(peer)
-    except Exception as error:
-        peer.fail(error)
-        raise
 
 
 def search(peer: Peer) -> None:
@@ -113,4 +102,5 @@ def search(peer: Peer) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    run(search)

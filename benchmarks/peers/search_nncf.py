@@ -8,17 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from peers.search_peer import Peer
-
-
-def main() -> None:
-    """Search, certify the file that was saved, and say how it went."""
-    peer = Peer()
-    try:
-        search(peer)
-    except Exception as error:
-        peer.fail(error)
-        raise
+from peers.search_peer import Peer, run
 
 
 def search(peer: Peer) -> None:
@@ -70,4 +60,4 @@ def search(peer: Peer) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(search)

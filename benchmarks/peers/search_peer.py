@@ -13,10 +13,13 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from peers.worker import private_stdout
 
 
 class Peer:
@@ -31,9 +34,7 @@ class Peer:
     def __init__(self) -> None:
         self._started = time.perf_counter()
         self._lock = threading.Lock()  # NNCF may rank in threads
-        private = os.dup(1)
-        os.dup2(2, 1)  # what libraries print is no answer
-        self._replies = os.fdopen(private, "w", encoding="utf-8")
+        self._replies = private_stdout()
         self.task: dict[str, Any] = json.loads(sys.stdin.readline())
         os.sched_setaffinity(0, self.task["cores"])
         data = Path(self.task["data"])
@@ -74,3 +75,13 @@ class Peer:
 
     def _say(self, message: dict[str, Any]) -> None:
         print(json.dumps(message), file=self._replies, flush=True)
+
+
+def run(search: Callable[[Peer], None]) -> None:
+    """Search, certify the file that was saved, and say how it went."""
+    peer = Peer()
+    try:
+        search(peer)
+    except Exception as error:
+        peer.fail(error)
+        raise

@@ -125,7 +125,7 @@ class Model:
 
 def main() -> None:
     """Serve one job on standard input and output."""
-    replies = _private_stdout()
+    replies = private_stdout()
     try:
         for reply in serve(iter(sys.stdin.readline, "")):
             print(json.dumps({**reply, "cpu": time.process_time()}), file=replies, flush=True)
@@ -162,7 +162,7 @@ def serve(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
         yield commands[command.pop("do")](**command)
 
 
-def _private_stdout() -> TextIO:
+def private_stdout() -> TextIO:
     """Keep standard output for answers; whatever native code prints goes to standard error."""
     private = os.dup(1)
     os.dup2(2, 1)

@@ -62,6 +62,10 @@ class Backend(Protocol):
     """One fp32 network in a framework, and the means to make int8 networks of it."""
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What a user should know about how the network was prepared."""
+
+    @property
     def engine(self) -> str:
         """What makes the int8 networks; with its version, if it is not of this project."""
 

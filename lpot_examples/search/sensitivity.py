@@ -33,18 +33,6 @@ class _Block:
         return self.gain / len(self.names) + self.joint
 
 
-def rank(
-    groups: Sequence[Group],
-    config: TuningConfig,
-    probe: Callable[[TuningConfig], float],
-    note: Callable[[str, int, int], None] = lambda text, done, total: None,
-) -> list[str]:
-    """Return group names, the most harmful first; arguments as of `sensitivities`."""
-    found = sensitivities(groups, config, probe, note)
-    position = {group.name: index for index, group in enumerate(groups)}
-    return sorted(found, key=lambda name: (-found[name], position[name]))
-
-
 def sensitivities(
     groups: Sequence[Group],
     config: TuningConfig,

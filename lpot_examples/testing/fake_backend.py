@@ -145,6 +145,7 @@ class FakeBackend:
     """
 
     engine = "fake"
+    notes: tuple[str, ...] = ()
     suffix = ".fake"
 
     def __init__(self, network: FakeNetwork) -> None:

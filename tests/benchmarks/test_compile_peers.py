@@ -160,4 +160,4 @@ def test_options_are_checked():
     with pytest.raises(argparse.ArgumentTypeError, match="divide 8"):
         compile_peers._batches("3")
     with pytest.raises(argparse.ArgumentTypeError, match="'vgg' is none of"):
-        compile_peers._names(networks.NETWORKS)("resnet50,vgg")
+        compile_peers.names(networks.NETWORKS)("resnet50,vgg")

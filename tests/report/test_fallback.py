@@ -6,33 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lpot_examples.benchmark.interleaved import Noise
-from lpot_examples.benchmark.result import BenchmarkReport
-from lpot_examples.benchmark.stats import LatencyStats
 from lpot_examples.errors import OutputError
-from lpot_examples.host import host_info
 from lpot_examples.report.document import parse_report
 from lpot_examples.report.fallback import ship_faster
 from lpot_examples.report.view import verdict
 from lpot_examples.testing.fake_backend import FakeNetwork, tune_fake
+from lpot_examples.testing.timings import timed
 from lpot_examples.workspace import page_path, report_path
-
-
-def timed(ratio):
-    """A benchmark whose int8 rounds take 1 ms and fp32 rounds about ``ratio`` of it."""
-    spread = ratio * np.linspace(0.95, 1.05, 8)
-    rounds = {"fp32": [np.full(5, one) for one in spread], "int8": [np.ones(5)] * len(spread)}
-    return BenchmarkReport(
-        latency={name: LatencyStats(rounds_ms=tuple(one)) for name, one in rounds.items()},
-        models={"fp32": "fp32", "int8": "int8"},
-        noise=Noise(rounds=8, kept=8, foreign=0.0, quiet=True),
-        host=host_info(),
-        cores=((0,),),
-        threads=1,
-        batch_size=1,
-        seconds=1.0,
-        versions={},
-    )
 
 
 @pytest.fixture
@@ -51,7 +31,9 @@ def outcome_of(tmp_path, monkeypatch):
         source = tmp_path / "given.fake"
         source.write_text("the fp32 network as given")
         outcome, slower = seen[0]
-        return replace(outcome, source=source, latency=timed(ratio)), slower
+        return replace(
+            outcome, source=source, latency=timed(ratio * np.linspace(0.95, 1.05, 8))
+        ), slower
 
     return make
 

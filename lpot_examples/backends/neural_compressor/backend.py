@@ -46,6 +46,7 @@ class NeuralCompressorBackend:
     """
 
     suffix = ".pb"
+    notes: tuple[str, ...] = ()
 
     def __init__(self, model: TensorFlowModel, isa: InstructionSet, *, version: str) -> None:
         self._model = model

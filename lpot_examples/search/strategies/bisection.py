@@ -191,7 +191,7 @@ class Bisection(Strategy):
     ) -> Generator[TuningConfig, Trial, None]:
         """Find the first step of a ladder that meets the bar; step 0 is ``plain``, which misses."""
         missed, met = 0, len(ladder) + 1  # one beyond: no step is known to meet the bar yet
-        if ladder and not self.context.space.required and not self._all_int8(ladder[-1]):
+        if ladder and not self.context.space.required and not self._any_int8(ladder[-1]):
             met = len(ladder)  # all in fp32 is the network as given
         evidence = {0: plain.excess()}
         found: Trial | None = None
@@ -207,7 +207,7 @@ class Bisection(Strategy):
         if found is not None and self.context.keep_going:
             yield from self._swap(found, plain.config)
 
-    def _all_int8(self, config: TuningConfig) -> bool:
+    def _any_int8(self, config: TuningConfig) -> bool:
         """Tell whether a configuration leaves anything in int8."""
         return any(group.name not in config.fp32 for group in self.context.space.int8_groups)
 
