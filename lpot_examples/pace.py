@@ -72,7 +72,7 @@ class Pace:
             for turn in range(_WARM_UP + _ROUNDS):
                 for model, spent in zip(models, times, strict=True):
                     started = time.perf_counter()
-                    self._backend.raw_outputs(model, self._sample)
+                    model(self._sample)
                     if turn >= _WARM_UP:
                         spent.append(1000 * (time.perf_counter() - started))
         finally:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lpot_examples.backends.base import Backend
+from lpot_examples.backends.base import Backend, Reference
 from lpot_examples.calibration.feed import Array
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import EmitError
@@ -26,8 +26,9 @@ class OutputErrorProbe:
     The error is Σ(y − ŷ)² / Σy² over a few calibration samples, averaged over the network's
     floating-point outputs; for an output that is a probability distribution it is the mean
     Kullback–Leibler divergence KL(p ‖ p̂), which sees errors that the largest probability hides.
-    It needs no labels, and the network's own outputs are compared before any decoding, which
-    would hide small errors and magnify others.
+    It needs no labels. What goes into suppressions and other decisions inside the network is
+    compared in place of outputs behind them, where small errors are hidden or magnified; see
+    `Backend.raw_outputs`.
 
     Args:
         backend: The network.
@@ -47,7 +48,7 @@ class OutputErrorProbe:
         self._statistics = statistics
         self._batches = batches
         self._journal = journal
-        self._reference: list[list[Array]] | None = None
+        self._known: Sequence[Reference] | None = None
 
     def __call__(self, config: TuningConfig) -> float:
         """Return the error of a configuration; `WORST` if no network can be made of it."""
@@ -59,19 +60,22 @@ class OutputErrorProbe:
             model = self._backend.emit(config, select(self._statistics, config))
         except EmitError:  # as a failed trial, not recorded: worth another attempt another time
             return WORST
+        references = self._references()
         try:
-            outputs = [self._backend.raw_outputs(model, batch) for batch in self._batches]
+            outputs = [
+                self._backend.raw_outputs(model, batch, reference)
+                for batch, reference in zip(self._batches, references, strict=True)
+            ]
         finally:
             model.close()
-        error = _normalized_error(self._references(), outputs)
+        error = _normalized_error([one.outputs for one in references], outputs)
         self._journal.write("probe", config=digest, error=error)
         return error
 
-    def _references(self) -> list[list[Array]]:
-        if self._reference is None:
-            model = self._backend.baseline()
-            self._reference = [self._backend.raw_outputs(model, batch) for batch in self._batches]
-        return self._reference
+    def _references(self) -> Sequence[Reference]:
+        if self._known is None:
+            self._known = self._backend.references(self._batches)
+        return self._known
 
 
 def select(statistics: Mapping[int, Statistics], config: TuningConfig) -> Statistics:
@@ -79,30 +83,29 @@ def select(statistics: Mapping[int, Statistics], config: TuningConfig) -> Statis
     return statistics[config.samples or max(statistics)]
 
 
-def _normalized_error(reference: list[list[Array]], outputs: list[list[Array]]) -> float:
-    errors = []
-    for port in range(len(reference[0])):
-        if reference[0][port].dtype.kind != "f":
-            continue
-        wanted = [batch[port] for batch in reference]
-        found = [batch[port] for batch in outputs]
-        if any(a.shape != b.shape for a, b in zip(wanted, found, strict=True)):
-            # A detector's post-processing may find another number of boxes: as wrong as can be.
-            errors.append(1.0)
-            continue
-        if all(_is_distribution(array) for array in wanted):
-            errors.append(
-                float(np.mean([_divergence(a, b) for a, b in zip(wanted, found, strict=True)]))
-            )
-            continue
-        difference = sum(
-            float(np.sum((a.astype(np.float64) - b) ** 2))
-            for a, b in zip(wanted, found, strict=True)
-        )
-        power = sum(float(np.sum(a.astype(np.float64) ** 2)) for a in wanted)
-        errors.append(difference / max(power, 1e-30))
-    value = float(np.mean(errors)) if errors else 0.0
+def _normalized_error(reference: Sequence[Sequence[Array]], outputs: list[list[Array]]) -> float:
+    """Return the mean error of all outputs; those of one shape, such as one a class, count once."""
+    errors: dict[tuple[int, ...], list[float]] = {}
+    for port, first in enumerate(reference[0]):
+        if first.dtype.kind == "f":
+            wanted, found = [one[port] for one in reference], [one[port] for one in outputs]
+            errors.setdefault(first.shape[1:], []).append(_error(wanted, found))
+    value = float(np.mean([np.mean(one) for one in errors.values()])) if errors else 0.0
     return value if np.isfinite(value) else WORST
+
+
+def _error(wanted: Sequence[Array], found: Sequence[Array]) -> float:
+    """Return the error of one output over all batches."""
+    if any(a.shape != b.shape for a, b in zip(wanted, found, strict=True)):
+        # A detector's post-processing may find another number of boxes: as wrong as can be.
+        return 1.0
+    if all(_is_distribution(array) for array in wanted):
+        return float(np.mean([_divergence(a, b) for a, b in zip(wanted, found, strict=True)]))
+    difference = sum(
+        float(np.sum((a.astype(np.float64) - b) ** 2)) for a, b in zip(wanted, found, strict=True)
+    )
+    power = sum(float(np.sum(a.astype(np.float64) ** 2)) for a in wanted)
+    return difference / max(power, 1e-30)
 
 
 def _is_distribution(array: Array) -> bool:

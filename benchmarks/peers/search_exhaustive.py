@@ -90,7 +90,7 @@ class Enumeration:
 
     def run_of(self, model: Any) -> Callable[[], object]:
         """Return a call of a network with one sample."""
-        return partial(self.backend.raw_outputs, model, self.sample)
+        return partial(model, self.sample)
 
     def emit(self, fp32: frozenset[str]) -> Any:
         """Return the network of a subset; all groups in fp32 is the network as given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,6 +43,19 @@ def exactness_of(decisions: Iterable[OpDecision]) -> dict[str, list[str]]:
     """Return the `Exactness` that the reasons of ops tell of."""
     fragile = sorted({one.group or one.name for one in decisions if FRAGILE in one.reason})
     return {name: fragile if isa.u8s8_saturates else [] for name, isa in INSTRUCTION_SETS.items()}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the fp32 network gives on a batch.
+
+    Attributes:
+        outputs: The arrays that int8 is compared with.
+        given: Values that the int8 network is given meanwhile, by the backend's names.
+    """
+
+    outputs: Sequence[Array]
+    given: Mapping[str, Array] = field(default_factory=dict)
 
 
 class Model(Protocol):
@@ -134,5 +147,13 @@ class Backend(Protocol):
             batch: What to run on.
         """
 
-    def raw_outputs(self, model: Model, batch: dict[str, Array]) -> list[Array]:
-        """Return a model's outputs on a batch, in order."""
+    def references(self, batches: Sequence[dict[str, Array]]) -> Sequence[Reference]:
+        """Return what the fp32 network gives on batches where int8 is compared with it."""
+
+    def raw_outputs(
+        self, model: Model, batch: dict[str, Array], reference: Reference
+    ) -> list[Array]:
+        """Return what a model gives on a batch where a reference was taken, in the same order.
+
+        That is the outputs, or what goes into decisions that would hide or magnify small errors.
+        """

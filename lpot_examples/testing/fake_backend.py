@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lpot_examples.backends.base import OpDecision, Progress, exactness_of
+from lpot_examples.backends.base import OpDecision, Progress, Reference, exactness_of
 from lpot_examples.calibration.feed import Array, InputSpec, samples
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import ModelError, OutputError
@@ -222,7 +222,12 @@ class FakeBackend:
     ) -> None:
         """Return None: there is nothing to time."""
 
-    def raw_outputs(self, model: Any, batch: dict[str, Array]) -> list[Array]:
+    def references(self, batches: Sequence[dict[str, Array]]) -> list[Reference]:
+        """Return the fp32 network's output on each batch."""
+        fp32 = self.baseline()
+        return [Reference([fp32(batch)]) for batch in batches]
+
+    def raw_outputs(self, model: Any, batch: dict[str, Array], reference: Reference) -> list[Array]:
         """Return the one output."""
         return [model(batch)]
 

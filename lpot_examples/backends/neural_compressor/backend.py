@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lpot_examples.backends.base import Model, OpDecision, Progress, exactness_of
+from lpot_examples.backends.base import Model, OpDecision, Progress, Reference, exactness_of
 from lpot_examples.backends.neural_compressor.batches import BatchStore
 from lpot_examples.backends.neural_compressor.process import WorkerProcess
 from lpot_examples.backends.neural_compressor.recipe import Recipe, RecipeBook, as_given
@@ -161,9 +161,15 @@ class NeuralCompressorBackend:
     ) -> None:
         """Return None: its networks are not timed op by op."""
 
-    def raw_outputs(self, model: Model, batch: dict[str, Array]) -> list[Array]:
-        """Return a model's outputs on a batch, in order."""
-        return self._base.raw_outputs(model, batch)
+    def references(self, batches: Sequence[dict[str, Array]]) -> list[Reference]:
+        """Return the fp32 network's outputs on each batch."""
+        return [Reference(_outputs(self.baseline(), batch)) for batch in batches]
+
+    def raw_outputs(
+        self, model: Model, batch: dict[str, Array], reference: Reference
+    ) -> list[Array]:
+        """Return a model's outputs on a batch, in order: its other tensors have new names."""
+        return _outputs(model, batch)
 
     def _make(self, config: TuningConfig, statistics: Statistics) -> Path:
         """Return the file of a configuration's network; made unless it is still there."""
@@ -211,3 +217,8 @@ class NeuralCompressorBackend:
                 f"Neural Compressor made no network of any of {_HOPELESS} configurations. The last "
                 f"time: {reason.rstrip('.')}. Use --engine=lpot."
             )
+
+
+def _outputs(model: Model, batch: dict[str, Array]) -> list[Array]:
+    assert isinstance(model, TensorFlowModel)
+    return model.run(model.output_names, batch)

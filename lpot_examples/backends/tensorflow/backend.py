@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from lpot_examples.backends.base import Model, OpDecision, Progress
+import numpy as np
+
+from lpot_examples.backends.base import Model, OpDecision, Progress, Reference
 from lpot_examples.backends.tensorflow.calibrate import collect
+from lpot_examples.backends.tensorflow.compared import Compared, compared_tensors
 from lpot_examples.backends.tensorflow.emit import Emitted, Emitter
 from lpot_examples.backends.tensorflow.explain import decisions
 from lpot_examples.backends.tensorflow.graphdef import Graph
@@ -52,6 +55,7 @@ class TensorFlowBackend:
         self._shapes = Shapes(self._graph)
         self._grouping = find_groups(self._graph, self._shapes)
         self._emitter = Emitter(self._graph, self._grouping, self._shapes, isa)
+        self._offsets: Sequence[Array] = ()
         self.op_graph = OpGraph(self._grouping.described, self._others())
         if not self.op_graph.quantizable:
             reasons = sorted({group.reason for group in self.op_graph.groups})
@@ -160,10 +164,40 @@ class TensorFlowBackend:
                 by_table[isa.exact] = sorted(self._emitter.fragile(config, plan, isa))
         return {name: by_table[isa.exact] for name, isa in INSTRUCTION_SETS.items()}
 
-    def raw_outputs(self, model: Model, batch: dict[str, Array]) -> list[Array]:
-        """Return a model's outputs on a batch, in order."""
+    def references(self, batches: Sequence[dict[str, Array]]) -> list[Reference]:
+        """Return what the fp32 network gives on batches where int8 is compared with it."""
+        fp32 = self._wrap(self._graph.to_graph_def(), fast_start=False)
+        wanted = self._compared
+        try:
+            found = [fp32.run((*wanted.fetched, *wanted.given), batch) for batch in batches]
+        finally:
+            fp32.close()
+        count = len(wanted.fetched)
+        if wanted.inner:
+            self._offsets = [_mean(one) for one in zip(*found, strict=True)][:count]
+        return [
+            Reference(self._varying(one[:count]), dict(zip(wanted.given, one[count:], strict=True)))
+            for one in found
+        ]
+
+    def raw_outputs(
+        self, model: Model, batch: dict[str, Array], reference: Reference
+    ) -> list[Array]:
+        """Return what a model gives on a batch where a reference was taken."""
         assert isinstance(model, TensorFlowModel)
-        return model.run(self._model.output_names, batch)
+        return self._varying(model.run(self._compared.fetched, batch, given=reference.given))
+
+    def _varying(self, arrays: Sequence[Array]) -> list[Array]:
+        """Take what all samples share from inner tensors: boxes are mostly their anchors."""
+        if not self._offsets:
+            return list(arrays)
+        return [array - offset for array, offset in zip(arrays, self._offsets, strict=True)]
+
+    @cached_property
+    def _compared(self) -> Compared:
+        return compared_tensors(
+            self._graph, (op.name for group in self.op_graph.quantizable for op in group.ops)
+        )
 
     def _wrap(self, graph_def: Any, *, fast_start: bool) -> TensorFlowModel:
         return TensorFlowModel(
@@ -189,3 +223,9 @@ class TensorFlowBackend:
                     f"{model.source} is already quantized (node '{node.name}' is a {node.op}); "
                     "give the fp32 model it was made from."
                 )
+
+
+def _mean(arrays: Sequence[Array]) -> Array:
+    """Return the mean over all samples, [1, …] or a scalar; zero where there is but one."""
+    rows = np.concatenate([np.atleast_1d(array) for array in arrays])
+    return np.mean(rows, axis=0, keepdims=True) if len(rows) > 1 else np.zeros(1, rows.dtype)

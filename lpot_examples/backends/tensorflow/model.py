@@ -85,12 +85,15 @@ class TensorFlowModel:
         """Return the ``GraphDef``, as ``tf.Graph.as_graph_def`` does."""
         return self.graph_def
 
-    def run(self, outputs: Sequence[str], feed: Feed) -> list[Array]:
+    def run(
+        self, outputs: Sequence[str], feed: Feed, *, given: Mapping[str, Array] | None = None
+    ) -> list[Array]:
         """Run the graph.
 
         Args:
             outputs: Tensor names; ``:0`` may be left out.
             feed: One array for a model of one input, or arrays by input name.
+            given: Values of further tensors, which are then not computed.
 
         Returns:
             The arrays of the outputs, in order.
@@ -99,7 +102,8 @@ class TensorFlowModel:
             DataError: If the arrays do not fit the model's inputs.
         """
         tf = import_tensorflow()
-        feed_dict = {_tensor(name): value for name, value in self._by_name(feed).items()}
+        fed = {**self._by_name(feed), **(given or {})}
+        feed_dict = {_tensor(name): value for name, value in fed.items()}
         try:
             result: list[Array] = self.session.run([_tensor(name) for name in outputs], feed_dict)
         except (ValueError, TypeError) as error:
