@@ -210,6 +210,20 @@ class TrialRunner:
         """The trial to ship: the objective's best that meets the bar, else the most accurate."""
         return self._objective.best(self.trials, self._fp32_work)
 
+    @property
+    def runner_up(self) -> Trial | None:
+        """The trial that would be shipped if the best one were not, and that meets the bar too.
+
+        None where other things than latency decide.
+        """
+        best = self.best
+        if best is None or self._objective.names != ("performance",):
+            return None
+        same = self._hashes[best.config.digest()]
+        others = [one for one in self.trials if self._hashes[one.config.digest()] != same]
+        second = self._objective.best(others, self._fp32_work)
+        return second if second is not None and second.met else None
+
     def file(self, trial: Trial) -> Path:
         """Return the file that was evaluated in a trial; made again if it is gone or damaged.
 

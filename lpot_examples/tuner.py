@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lpot_examples.backends.base import Backend, Model, OpDecision
+from lpot_examples.backends.base import Backend
 from lpot_examples.baseline import Baseline, evaluate_baseline
 from lpot_examples.benchmark.footprint import peak_memory
 from lpot_examples.budget import Budget
@@ -16,6 +15,7 @@ from lpot_examples.calibration.cache import DataHash, StatisticsCache
 from lpot_examples.calibration.feed import Array, batches
 from lpot_examples.calibration.held_out import HeldOut
 from lpot_examples.calibration.statistics import Statistics
+from lpot_examples.conclusion import Conclusion, Found, TuningResult
 from lpot_examples.errors import LpotError
 from lpot_examples.evaluation.evaluator import Evaluator
 from lpot_examples.events import Listener
@@ -25,43 +25,21 @@ from lpot_examples.execution.scorer import ExecutorScorer, Unopened
 from lpot_examples.graph import LatencyMap, TuningConfig
 from lpot_examples.journal import Journal
 from lpot_examples.pace import Pace
-from lpot_examples.probe import SAMPLES, OutputErrorProbe, select
-from lpot_examples.report.build import Latency, Outcome, build_report, measure
-from lpot_examples.report.fallback import ship_faster
+from lpot_examples.probe import SAMPLES, OutputErrorProbe
 from lpot_examples.report.partial import describe_run
-from lpot_examples.report.publish import publish, remove_pair, write_reports
 from lpot_examples.search import SearchSpace, Trial
 from lpot_examples.search.allocation import predict
 from lpot_examples.search.objective import Objective
 from lpot_examples.search.strategies import DEFAULT, STRATEGIES, Strategy, StrategyContext
 from lpot_examples.spec import Spec
-from lpot_examples.trials import TrialRunner, bars_of, criterion_of, file_hash
-from lpot_examples.workspace import Workspace, page_path, report_path, temporary_path
+from lpot_examples.trials import TrialRunner, bars_of, criterion_of
+from lpot_examples.workspace import Workspace
 
 
 class Interrupted(LpotError):
     """The user stopped the run."""
 
     exit_code = 130
-
-
-@dataclass(frozen=True)
-class TuningResult:
-    """What a run ends with.
-
-    Attributes:
-        model: The tuned network, loaded back from `path`.
-        path: Its file.
-        met: Whether the bar was met; None if accuracy was not checked.
-        report: The content of the report.
-        report_path: The report's file.
-    """
-
-    model: Model
-    path: Path
-    met: bool | None
-    report: dict[str, Any]
-    report_path: Path
 
 
 class Tuner:
@@ -119,9 +97,19 @@ class Tuner:
         self._baseline: Baseline | None = None
         self._runner: TrialRunner | None = None
         self._chosen: Strategy | None = None
-        self._published: Path | None = None
         self._saved: Trial | None = None  # of which the model is in place already
-        self._explained: dict[str, list[OpDecision]] = {}
+        self._conclusion = Conclusion(
+            backend=backend,
+            space=space,
+            spec=spec,
+            criterion=self._criterion,
+            workspace=workspace,
+            journal=journal,
+            source=source,
+            listener=listener,
+            strategy=runnable(spec),
+            benchmark_seconds=benchmark_seconds,
+        )
         self._exhausted = False  # the budget ended before the search did, and the bar is missed
 
     def run(self) -> TuningResult:
@@ -136,7 +124,8 @@ class Tuner:
             raise Interrupted(f"stopped. {self._rescue()}") from None
         except Exception as error:
             # Even if the cause is a defect of this project: what was found is not lost.
-            if self._published is not None or (self._runner is not None and self._runner.best):
+            found = self._runner is not None and self._runner.best
+            if self._conclusion.published is not None or found:
                 saved = self._rescue()
                 if str(error) not in saved:
                     self._listener.note(saved)
@@ -208,7 +197,7 @@ class Tuner:
                 listener=self._listener,
             )
         self._executor.close()  # latencies are compared next, and no worker is needed any more
-        return self._conclude(best.config, best)
+        return self._conclusion.conclude(best.config, best, self._found())
 
     def _fp32(self) -> Unopened:
         """Return the network as given, to be evaluated where the executor does."""
@@ -222,7 +211,7 @@ class Tuner:
         best = runner.best
         if best is None or not best.met or runner.replaying or best == self._saved:
             return
-        self._publish(best.config, best, complete=False)
+        self._conclusion.publish(best.config, best, self._found(), complete=False)
         self._saved = best
 
     def _strategy(self) -> Strategy:
@@ -314,127 +303,37 @@ class Tuner:
             else "there is no eval_func"
         )
         self._listener.warning(f"accuracy was NOT checked: {why}. Everything that can be is int8.")
-        return self._conclude(config, None)
+        return self._conclusion.conclude(config, None, self._found())
 
-    def _conclude(self, config: TuningConfig, best: Trial | None) -> TuningResult:
-        """Publish the result, compare its latency with fp32 and complete its report."""
-        outcome = self._publish(config, best, complete=True)
-        path = outcome.model
-        if best is not None and not best.met:
-            self._listener.warning(f"{best.shortfall()}.")
-        self._mind_others(path)
-        compared = replace(outcome, latency=self._measure(path))
-        report = build_report(ship_faster(compared, self._workspace.slower))
-        write_reports(report, path)
-        self._listener.finished(report, path, (report_path(path), page_path(path)))
-        met = None if best is None else best.met
-        event = "exhausted" if self._exhausted else "finished"
-        self._journal.write(event, model=str(path), sha256=file_hash(path), met=met)
-        return TuningResult(self._backend.load(path), path, met, report, report_path(path))
-
-    def _publish(self, config: TuningConfig, best: Trial | None, *, complete: bool) -> Outcome:
-        """Put the model and a report without latencies in place; return what it was made from.
-
-        For a trial these are the very bytes that were evaluated.
-        """
-        if best is not None and self._runner is not None:
-            made = self._runner.file(best)
-        else:
-            model = self._backend.emit(config, select(self._statistics, config))
-            made = model.save(self._workspace.candidate(config.digest()))
-        met = best is None or best.met
-        target = self._workspace.output if met else self._workspace.uncertified
-        outcome = Outcome(
-            spec=self._spec,
-            criterion=self._criterion,
-            baseline=self._baseline.result if self._baseline else None,
-            repeatability=self._baseline.repeatability if self._baseline else None,
-            best=best,
-            trials=self._runner.trials if self._runner is not None else [],
+    def _found(self) -> Found:
+        return Found(
+            statistics=self._statistics,
+            samples=self._samples,
             seconds=self._budget.spent(),
-            latency=None,
-            decisions=self._decisions(config),
-            exactness=self._backend.exactness(config, select(self._statistics, config)),
-            config=config,
-            source=self._source,
-            model=target,
-            calibration_samples=select(self._statistics, config).samples,
-            strategy=runnable(self._spec),
-            engine=self._backend.engine,
-            sessions=self._journal.sessions,
-            complete=complete,
-            sensitivity=self._chosen.sensitivity if self._chosen else {},
-            latency_map=self._chosen.context.costs if self._chosen else None,
+            baseline=self._baseline,
+            runner=self._runner,
+            strategy=self._chosen,
+            exhausted=self._exhausted,
         )
-        publish(made, target, lambda: build_report(outcome))
-        if complete:
-            self._published = target
-        self._journal.write("saved", model=str(target), sha256=file_hash(target), met=met)
-        return outcome
-
-    def _decisions(self, config: TuningConfig) -> list[OpDecision]:
-        chosen = {
-            name: "measured to be faster in fp32 on this host"
-            if self._chosen is not None and name in self._chosen.slower
-            else "reverted: int8 here costs more accuracy than elsewhere"
-            for name in config.fp32 - set(self._space.reasons)
-        }
-        reasons = {**chosen, **self._space.reasons}
-        digest = config.digest()
-        if digest not in self._explained:
-            statistics = select(self._statistics, config)
-            self._explained = {digest: self._backend.explain(config, statistics, reasons)}
-        return self._explained[digest]
-
-    def _mind_others(self, result: Path) -> None:
-        """Remove this run's own uncertified result once it is superseded; mention other runs'."""
-        certified, uncertified = self._workspace.output, self._workspace.uncertified
-        other = uncertified if result == certified else certified
-        if not other.is_file():
-            return
-        own = self._journal.find("saved", model=str(other), sha256=file_hash(other))
-        if own is not None and other == uncertified:
-            remove_pair(other)
-        else:
-            self._listener.note(f"{other} is the result of an earlier run; it was left as it is.")
-
-    def _measure(self, path: Path) -> Latency | None:
-        """Compare latencies; a machine that cannot be measured on does not spoil the result."""
-        if self._source is None or self._benchmark_seconds <= 0:
-            return None
-        self._listener.stage("Comparing latency with fp32")
-        try:
-            return measure(
-                self._source,
-                path,
-                inputs=tuple(self._backend.input_spec),
-                outputs=self._spec.model.outputs,
-                sample=self._samples[0] if self._samples else None,
-                seconds=self._benchmark_seconds,
-                folder=temporary_path(self._workspace.scratch),
-                progress=lambda done, total: self._listener.progress("timing", done, total),
-            )
-        except LpotError as error:
-            self._listener.warning(f"latency was NOT compared with fp32: {error}")
-            return None
 
     def _rescue(self) -> str:
         """Save the best model so far; return a sentence that says where."""
-        if self._published is not None:
+        if (published := self._conclusion.published) is not None:
             return (
-                f"The result {self._published} is complete but for the comparison of latency; the "
+                f"The result {published} is complete but for the comparison of latency; the "
                 "same command makes up for it."
             )
         best = self._runner.best if self._runner is not None else None
         if best is None:
             return "Nothing was finished yet; the same command starts where this one stopped."
         try:
-            target = self._publish(best.config, best, complete=False).model
+            saved = self._conclusion.publish(best.config, best, self._found(), complete=False)
         except LpotError as error:
             return f"The best model so far could not be saved: {error}"
         state = "meets the bar" if best.met else "does not meet the bar"
         return (
-            f"The best model so far ({state}) is {target}; the same command continues the search."
+            f"The best model so far ({state}) is {saved.model}; the same command continues the "
+            "search."
         )
 
 

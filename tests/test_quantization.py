@@ -76,7 +76,7 @@ def infer():
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("lpot_examples.tuner.measure", lambda *_, **__: None)
+    monkeypatch.setattr("lpot_examples.conclusion.measure", lambda *_, **__: None)
     (tmp_path / "digits.yaml").write_text(YAML)
     return tmp_path
 

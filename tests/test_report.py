@@ -24,7 +24,7 @@ NETWORK = FakeNetwork(harm={"a": 1e-4, "b": 1e-4})
     ],
 )
 def test_no_more_is_claimed_than_was_measured(tmp_path, monkeypatch, capsys, ratios, words, slower):
-    monkeypatch.setattr("lpot_examples.tuner.Tuner._measure", lambda *_: timed(ratios))
+    monkeypatch.setattr("lpot_examples.conclusion.Conclusion._measure", lambda *_: timed(ratios))
     result = tune_fake(NETWORK, tmp_path)
     latency = result.report["latency_ms"]
     assert latency["slower_than_fp32"] is slower
@@ -75,12 +75,12 @@ def test_the_scratch_folder_of_the_benchmark_is_removed(tmp_path, monkeypatch):
     sample = {"image": np.ones((4, 2)), "switch": np.bool_(True), "table": np.ones((3, 2))}
     with pytest.raises(KeyboardInterrupt):
         measure(
-            tmp_path,
-            tmp_path,
+            {"fp32": tmp_path, "int8": tmp_path},
             inputs=(),
             outputs=(),
             sample=sample,
             seconds=1,
+            precision=0.03,
             folder=tmp_path / "scratch",
             progress=lambda done, total: None,
         )

@@ -451,7 +451,7 @@ def test_what_a_stopped_run_saves_has_its_report(tmp_path):
 
 
 def test_stopping_while_latency_is_compared(tmp_path, monkeypatch):
-    monkeypatch.setattr("lpot_examples.tuner.Tuner._measure", lambda *_: stop())
+    monkeypatch.setattr("lpot_examples.conclusion.Conclusion._measure", lambda *_: stop())
     with pytest.raises(Interrupted, match="complete but for the comparison of latency"):
         tune_fake(EASY, tmp_path)
     assert strictly((tmp_path / "fake-int8.report.json").read_text())["accuracy"]["met"]
@@ -635,7 +635,7 @@ def test_a_benchmark_that_fails_does_not_spoil_the_result(tmp_path, monkeypatch)
     def fail(*_, **__):
         raise LpotError("a benchmark process was killed.")
 
-    monkeypatch.setattr("lpot_examples.tuner.measure", fail)
+    monkeypatch.setattr("lpot_examples.conclusion.measure", fail)
     monkeypatch.setattr(
         "lpot_examples.testing.fake_backend.Tuner",
         lambda **arguments: build_tuner(**{**arguments, "source": tmp_path / "fp32"}),

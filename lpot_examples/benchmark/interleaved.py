@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpot_examples.benchmark.load import ForeignLoad
-from lpot_examples.benchmark.stats import LatencyStats
+from lpot_examples.benchmark.stats import LatencyStats, paired_speedup
 from lpot_examples.host import available_cores
 
 Progress = Callable[[int, int], None]
@@ -29,6 +29,8 @@ Progress = Callable[[int, int], None]
 # Six rounds are the fewest whose range covers the median with 95 % confidence.
 _MIN_ROUNDS = 6
 _MIN_CALLS = 2
+# With ten the interval leaves out the extreme round on either side.
+_MIN_PRECISE = 10
 # Noisy rounds may be repeated until there are this many times the planned rounds.
 _MOST_ROUNDS = 1.5
 
@@ -44,6 +46,9 @@ class Schedule:
         turn_calls: Timed calls in a turn, in place of `turn_seconds`.
         max_seconds: No further round starts after this time, once there are six.
         foreign_limit: Share of the cores, 0–1, that others may use in a quiet round.
+        precision: No further round starts once ten are quiet and the interval of every speed-up is
+            at most this wide, as a fraction of it; None to run all rounds. When to stop depends on
+            the width alone, never on which model is ahead.
     """
 
     warmup: int = 10
@@ -52,6 +57,7 @@ class Schedule:
     turn_calls: int | None = None
     max_seconds: float = 60.0
     foreign_limit: float = 0.10
+    precision: float | None = None
 
 
 @dataclass(frozen=True)
@@ -248,5 +254,17 @@ def _wants_more(rounds: Sequence[Round], schedule: Schedule, *, late: bool) -> b
         return True
     if late or len(rounds) >= schedule.rounds * _MOST_ROUNDS:
         return False
-    quiet = sum((r.foreign or 0.0) <= schedule.foreign_limit for r in rounds)
-    return quiet < schedule.rounds
+    quiet = [r for r in rounds if (r.foreign or 0.0) <= schedule.foreign_limit]
+    if len(quiet) >= schedule.rounds:
+        return False
+    return schedule.precision is None or not _precise(quiet, schedule.precision)
+
+
+def _precise(rounds: Sequence[Round], precision: float) -> bool:
+    """Tell whether the rounds settle every speed-up over the first model."""
+    if len(rounds) < _MIN_PRECISE:
+        return False
+    stats = {name: collect(rounds, name) for name in rounds[0].samples_ms}
+    first, *others = stats.values()
+    found = (paired_speedup(first, other) for other in others)
+    return all(one.interval.high - one.interval.low <= precision * one.value for one in found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lpot_examples.benchmark.interleaved import Noise
@@ -44,7 +44,20 @@ class BenchmarkReport:
 
     def speedup(self, name: str) -> Speedup:
         """Return how many times as fast as the baseline a model is, paired by round."""
-        return paired_speedup(self.latency[self.baseline], self.latency[name])
+        return self.ratio(self.baseline, name)
+
+    def ratio(self, one: str, other: str) -> Speedup:
+        """Return how many times as fast as one model another is, paired by round."""
+        return paired_speedup(self.latency[one], self.latency[other])
+
+    def renamed(self, old: str, new: str) -> BenchmarkReport:
+        """Return a report in which a model goes by another's name, and that other is left out."""
+        names = {name: old if name == new else name for name in self.latency if name != old}
+        return replace(
+            self,
+            latency={name: self.latency[source] for name, source in names.items()},
+            models={name: self.models[source] for name, source in names.items()},
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the single timings as JSON values."""

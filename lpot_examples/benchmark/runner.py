@@ -83,6 +83,7 @@ def compare(
     models: Mapping[str, Path],
     *,
     seconds: float = 9.0,
+    precision: float | None = None,
     batch_size: int = 1,
     threads: int | None = None,
     inputs: Sequence[str] = (),
@@ -97,6 +98,7 @@ def compare(
         models: Model files by name, such as ``{"fp32": …, "int8": …}``; the first is the baseline.
         seconds: Time for the rounds. Starting, loading and warming up come on top, and half as
             much again where noisy rounds are repeated.
+        precision: Width of the speed-ups' intervals, as a fraction, at which less time is enough.
         batch_size: Samples in a call.
         threads: Cores, and threads, to use; by default all.
         inputs: Input names; found when empty.
@@ -110,7 +112,9 @@ def compare(
     """
     turn = max(_SHORTEST_TURN, seconds / _ROUNDS / len(models))
     rounds = max(6, round(seconds / turn / len(models)))
-    schedule = Schedule(rounds=rounds, turn_seconds=turn, max_seconds=1.5 * seconds)
+    schedule = Schedule(
+        rounds=rounds, turn_seconds=turn, max_seconds=1.5 * seconds, precision=precision
+    )
     return run_benchmark(
         models,
         schedule=schedule,

@@ -18,6 +18,7 @@ import numpy as np
 from lpot_examples.backends.base import OpDecision, Progress, Reference, exactness_of
 from lpot_examples.calibration.feed import Array, InputSpec, samples
 from lpot_examples.calibration.statistics import Statistics
+from lpot_examples.conclusion import TuningResult
 from lpot_examples.errors import ModelError, OutputError
 from lpot_examples.evaluation.evaluator import Evaluator
 from lpot_examples.events import Listener
@@ -26,7 +27,7 @@ from lpot_examples.graph import Group, Op, OpGraph, Precision, TuningConfig
 from lpot_examples.journal import Journal
 from lpot_examples.search import build_space
 from lpot_examples.spec import load_spec
-from lpot_examples.tuner import Tuner, TuningResult
+from lpot_examples.tuner import Tuner
 from lpot_examples.workspace import open_workspace, replacing
 
 _ALGORITHMS = {"minmax": 1.0, "percentile": 1.2, "mse": 1.1, "kl": 1.3}

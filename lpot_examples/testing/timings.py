@@ -12,16 +12,19 @@ from lpot_examples.benchmark.stats import LatencyStats
 from lpot_examples.host import host_info
 
 
-def timed(ratios: Sequence[float]) -> BenchmarkReport:
+def timed(ratios: Sequence[float], *, runner_up: float | None = None) -> BenchmarkReport:
     """Return a quiet comparison, a round for each ratio.
 
     Args:
         ratios: What fp32 takes in each round, in milliseconds; int8 takes 1 ms in all of them.
+        runner_up: What the runner-up takes in all of them; None to have none.
     """
     rounds = {"fp32": [np.full(5, ratio) for ratio in ratios], "int8": [np.ones(5)] * len(ratios)}
+    if runner_up is not None:
+        rounds["runner_up"] = [np.full(5, runner_up)] * len(ratios)
     return BenchmarkReport(
         latency={name: LatencyStats(rounds_ms=tuple(one)) for name, one in rounds.items()},
-        models={"fp32": "fp32", "int8": "int8"},
+        models={name: name for name in rounds},
         noise=Noise(rounds=8, kept=8, foreign=0.0, quiet=True),
         host=host_info(),
         cores=((0,),),

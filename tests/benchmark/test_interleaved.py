@@ -83,6 +83,40 @@ def test_time_that_is_up_ends_the_rounds_once_there_are_six(foreign):
     assert len(play_rounds(["a"], Recorder(), Schedule(rounds=30, max_seconds=0))) == 6
 
 
+class Scripted(Recorder):
+    """Gives model b the timings of a script, round by round; model a takes 1 ms."""
+
+    def __init__(self, script):
+        super().__init__()
+        self._script = iter(script)
+
+    def play(self, name, schedule):
+        self.turns.append(name)
+        return np.array([next(self._script) if name == "b" else 1.0])
+
+
+@pytest.mark.parametrize(
+    ("script", "rounds"),
+    [
+        ([0.5] * 30, 10),  # the first ten agree
+        ([0.5, 0.9] * 15, 30),  # they never do
+        ([0.5, 0.9] + [0.6] * 28, 10),  # two that stick out do not matter
+        ([0.5, 0.9, 0.8] + [0.6] * 27, 12),
+    ],
+)
+def test_rounds_end_once_the_speed_up_is_precise(foreign, script, rounds):
+    foreign(0.0)
+    player = Scripted(script)
+    found = play_rounds(["a", "b"], player, Schedule(rounds=30, precision=0.03))
+    assert len(found) == rounds
+
+
+def test_noisy_rounds_settle_nothing(foreign):
+    foreign(*[0.5] * 12, 0.0)
+    found = play_rounds(["a", "b"], Recorder(), Schedule(rounds=30, precision=0.03))
+    assert len(found) == 22
+
+
 def test_quiet_rounds_are_kept_and_noisy_ones_left_out():
     kept, noise = select_rounds(rounds_of(0.5, *[0.02] * 8, 0.3), Schedule())
     assert [r.foreign for r in kept] == [0.02] * 8

@@ -26,7 +26,7 @@ def outcome_of(tmp_path, monkeypatch):
             seen.append((outcome, slower))
             return outcome
 
-        monkeypatch.setattr("lpot_examples.tuner.ship_faster", capture)
+        monkeypatch.setattr("lpot_examples.conclusion.ship_faster", capture)
         tune_fake(FakeNetwork(harm={"a": harm}), tmp_path / "work")
         source = tmp_path / "given.fake"
         source.write_text("the fp32 network as given")

@@ -36,7 +36,7 @@ class Log(Listener):
 def here(tmp_path, monkeypatch, compressor):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
-    monkeypatch.setattr("lpot_examples.tuner.measure", lambda *_, **__: None)
+    monkeypatch.setattr("lpot_examples.conclusion.measure", lambda *_, **__: None)
     return tmp_path
 
 
