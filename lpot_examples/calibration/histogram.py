@@ -62,18 +62,6 @@ class Histogram:
         np.clip(index, -(BINS // 2), BINS // 2 - 1, out=index)
         self.counts += np.bincount(index.astype(np.intp) + BINS // 2, minlength=BINS)
 
-    def merge(self, other: Histogram) -> None:
-        """Add the counts of another histogram."""
-        self.minimum = min(self.minimum, other.minimum)
-        self.maximum = max(self.maximum, other.maximum)
-        self.seen += other.seen
-        if other.limit > 0:
-            self._grow(other.limit)
-        grown = other.copy()
-        if self.limit > 0:
-            grown._grow(self.limit)
-        self.counts += grown.counts
-
     def copy(self) -> Histogram:
         """Return an independent copy."""
         return Histogram(self.minimum, self.maximum, self.limit, self.counts.copy(), self.seen)

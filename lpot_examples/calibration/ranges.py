@@ -49,11 +49,8 @@ def kl(histogram: Histogram) -> Range:
         return low, high
     levels = 128 if low < 0 else 256
     peak = int(np.flatnonzero(magnitudes)[-1]) + 1
-    best, least = peak, np.inf
-    for bins in (*range(min(levels, peak), peak, 8), peak):
-        divergence = _divergence(magnitudes, bins, levels)
-        if divergence < least:
-            best, least = bins, divergence
+    candidates = np.array([*range(min(levels, peak), peak, 8), peak])
+    best = candidates[np.argmin(_divergences(magnitudes, candidates, levels))]
     threshold = best * histogram.limit / len(magnitudes)
     return max(low, -threshold), min(high, threshold)
 
@@ -68,14 +65,17 @@ def mse(histogram: Histogram) -> Range:
     if histogram.limit == 0 or histogram.counts.sum() == 0:
         return low, high
     fractions = np.linspace(1.0, 0.2, 81)
+    cost = _SquaredError(histogram)
     if low >= 0 or high <= 0:
-        return _least_error(histogram, [(low * f, high * f) for f in fractions])
-    best = (low, high)
+        best = fractions[np.argmin(cost(low * fractions, high * fractions))]
+        return float(low * best), float(high * best)
+    lows, highs = low * fractions, high * fractions
+    ends = (low, high)
     # Coordinate descent: the error is convex along each end, two sweeps suffice.
     for _ in range(2):
-        best = _least_error(histogram, [(low * f, best[1]) for f in fractions])
-        best = _least_error(histogram, [(best[0], high * f) for f in fractions])
-    return best
+        first = float(lows[np.argmin(cost(lows, np.full_like(lows, ends[1])))])
+        ends = first, float(highs[np.argmin(cost(np.full_like(highs, first), highs))])
+    return ends
 
 
 ALGORITHMS: dict[str, Callable[[Histogram], Range]] = {
@@ -95,36 +95,71 @@ def _magnitudes(histogram: Histogram) -> Array:
     return magnitudes
 
 
-def _divergence(counts: Array, bins: int, levels: int) -> float:
-    """Return KL(P ‖ Q) for a threshold after ``bins`` bins, quantized to ``levels`` levels."""
-    reference = counts[:bins].astype(np.float64)
-    if not reference.any():
-        return np.inf
-    clipped = reference.copy()
-    clipped[-1] += counts[bins:].sum()
-    edges = np.minimum((np.arange(levels + 1) * bins) // levels, bins)
-    starts = np.unique(edges[:-1])
-    widths = np.diff(np.append(starts, bins))
-    sums = np.add.reduceat(reference, starts)
-    filled = np.add.reduceat((reference > 0).astype(np.float64), starts)
-    expanded = np.repeat(np.divide(sums, filled, out=np.zeros_like(sums), where=filled > 0), widths)
-    expanded[reference == 0] = 0.0
-    support = clipped > 0
-    p = clipped[support] / clipped.sum()
-    total = expanded.sum()
-    q = np.maximum(expanded[support] / total if total else expanded[support], 1e-12)
-    return float(np.sum(p * np.log(p / q)))
+def _divergences(counts: Array, candidates: Array, levels: int) -> Array:
+    """Return KL(P ‖ Q) for thresholds after so many bins, quantized to ``levels`` levels.
+
+    P holds what lies beyond the threshold in its last bin. Q spreads the counts of each level over
+    those of its bins that are not empty, so the sum over bins of p·log q is one over levels, and
+    all of them come from running sums.
+
+    Args:
+        counts: float64 [bins].
+        candidates: int [n], each in [1, bins].
+        levels: Of the quantization.
+
+    Returns:
+        float64 [n], infinite where nothing lies below the threshold.
+    """
+    mass, filled = _running(counts), _running((counts > 0).astype(np.float64))
+    edges = np.arange(levels + 1) * candidates[:, None] // levels
+    sums, cells = np.diff(mass[edges], axis=1), np.diff(filled[edges], axis=1)
+    total, below = mass[-1], mass[candidates]
+    last = counts[candidates - 1]
+    clipped = last + total - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_q = np.log(sums / cells / below[:, None])
+        own = np.where(last > 0, log_q[:, -1], np.log(1e-12))
+        # The last bin, which holds what was clipped, is no longer what Q was made from.
+        sums[:, -1] -= last
+        inside = np.where(sums > 0, sums * log_q, 0.0).sum(axis=1)
+        entropy = _running(_times_log(counts))[candidates] - _times_log(last) + _times_log(clipped)
+        found = (entropy - inside - clipped * own) / total - np.log(total)
+    return np.where(below > 0, found, np.inf)
 
 
-def _least_error(histogram: Histogram, candidates: list[Range]) -> Range:
-    return min(candidates, key=lambda ends: _squared_error(histogram, *ends))
+def _running(values: Array) -> Array:
+    """Return running sums that begin with 0, [n + 1]."""
+    return np.concatenate([[0.0], np.cumsum(values)])
 
 
-def _squared_error(histogram: Histogram, low: float, high: float) -> float:
-    centers, counts = histogram.centers, histogram.counts
-    step = max(max(high, 0.0) - min(low, 0.0), 1e-12) / 255
-    inside = (centers >= low) & (centers <= high)
-    inside[BINS // 2] = False  # zeros, of which a ReLU makes many, are exact
-    rounding = counts[inside].sum() * step**2 / 12
-    over = np.maximum(centers - high, 0.0) + np.maximum(low - centers, 0.0)
-    return float(rounding + np.sum(counts * over**2))
+def _times_log(values: Array) -> Array:
+    """Return x·log x, 0 for 0."""
+    return values * np.log(np.where(values > 0, values, 1.0))
+
+
+class _SquaredError:
+    """Rounding and clipping errors of many intervals at once, from running sums of a histogram."""
+
+    def __init__(self, histogram: Histogram) -> None:
+        centers, counts = histogram.centers, histogram.counts
+        self._centers = centers
+        self._moments = [_running(counts * centers**power) for power in range(3)]
+        inside = counts.copy()
+        inside[BINS // 2] = 0  # zeros, of which a ReLU makes many, are exact
+        self._rounded = _running(inside)
+
+    def __call__(self, lows: Array, highs: Array) -> Array:
+        """Return the expected squared error of each interval, times the number of values."""
+        first = np.searchsorted(self._centers, lows, side="left")
+        beyond = np.searchsorted(self._centers, highs, side="right")
+        steps = np.maximum(np.maximum(highs, 0.0) - np.minimum(lows, 0.0), 1e-12) / 255
+        rounding = (self._rounded[beyond] - self._rounded[first]) * steps**2 / 12
+        count, total, squares = self._moments
+        under = squares[first] - 2 * lows * total[first] + lows**2 * count[first]
+        over = (
+            squares[-1]
+            - squares[beyond]
+            - 2 * highs * (total[-1] - total[beyond])
+            + highs**2 * (count[-1] - count[beyond])
+        )
+        return np.asarray(rounding + np.maximum(under, 0.0) + np.maximum(over, 0.0))

@@ -39,28 +39,6 @@ def test_counts_equal_numpy_on_the_whole_stream(name):
     assert histogram.limit >= np.abs(values).max() > histogram.limit / 2
 
 
-def test_merging_equals_one_stream():
-    batches = STREAMS["signed"]
-    merged = filled(batches[0])
-    merged.merge(filled(batches[2]))
-    merged.merge(filled(batches[1]))
-    whole = filled(*batches)
-    np.testing.assert_array_equal(merged.counts, whole.counts)
-    assert (merged.minimum, merged.maximum) == (whole.minimum, whole.maximum)
-    assert (merged.limit, merged.seen) == (whole.limit, whole.seen)
-
-
-def test_merging_into_and_from_an_empty_or_zero_one():
-    values = STREAMS["signed"][0]
-    for left, right in ((filled(), filled(values)), (filled(values), filled())):
-        left.merge(right)
-        np.testing.assert_array_equal(left.counts, filled(values).counts)
-    zeros = filled(np.zeros(10))
-    zeros.merge(filled(values))
-    assert zeros.counts.sum() == 10 + values.size
-    assert zeros.counts[BINS // 2] >= 10
-
-
 def test_zeros_alone():
     histogram = filled(np.zeros(50))
     assert (histogram.minimum, histogram.maximum, histogram.limit) == (0, 0, 0)

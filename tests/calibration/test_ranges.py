@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lpot_examples.calibration.histogram import Histogram
+from lpot_examples.calibration.histogram import BINS, Histogram
 from lpot_examples.calibration.ranges import ALGORITHMS, kl, minmax, mse, percentile
 from lpot_examples.quantize.encoding import asymmetric
 
@@ -110,3 +110,33 @@ def test_kl_keeps_a_uniform_distribution_whole():
     low, high = kl(histogram_of(np.linspace(-1, 1, 100_001)))
     assert high > 0.9
     assert low < -0.9
+
+
+def divergence(counts, bins, levels):
+    """KL(P ‖ Q) of one threshold, level by level, as TensorRT's slides describe it."""
+    reference = counts[:bins].astype(np.float64)
+    clipped = reference.copy()
+    clipped[-1] += counts[bins:].sum()
+    spread = np.zeros(bins)
+    for level in range(levels):
+        part = slice(level * bins // levels, (level + 1) * bins // levels)
+        filled = reference[part] > 0
+        if filled.any():
+            spread[part][filled] = reference[part].sum() / filled.sum()
+    p, q = clipped / clipped.sum(), np.maximum(spread / spread.sum(), 1e-12)
+    return np.sum(p[p > 0] * np.log(p[p > 0] / q[p > 0]))
+
+
+@pytest.mark.parametrize("name", ["gaussian", "rectified", "relu6", "laplace", "outliers"])
+def test_kl_takes_the_threshold_of_least_divergence(name):
+    histogram = histogram_of(DISTRIBUTIONS[name])
+    counts, half = histogram.counts, BINS // 2
+    magnitudes = counts[half:] + counts[:half][::-1]
+    magnitudes[0] = min(magnitudes[:2])
+    levels = 128 if histogram.minimum < 0 else 256
+    peak = int(np.flatnonzero(magnitudes)[-1]) + 1
+    candidates = [*range(min(levels, peak), peak, 8), peak]
+    found = [divergence(magnitudes, bins, levels) for bins in candidates]
+    threshold = candidates[int(np.argmin(found))] * histogram.limit / half
+    wanted = max(histogram.minimum, -threshold), min(histogram.maximum, threshold)
+    assert kl(histogram) == pytest.approx(wanted)
