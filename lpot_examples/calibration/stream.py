@@ -36,7 +36,11 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
 
 
 def together(
-    batches: Iterable[Batch], joinable: Callable[[Batch], bool], *, sizes: Sequence[int]
+    batches: Iterable[Batch],
+    joinable: Callable[[Batch], bool],
+    *,
+    sizes: Sequence[int] = (),
+    most_values: int = MOST_VALUES,
 ) -> Iterator[list[Batch]]:
     """Yield the batches in the groups that one run may take.
 
@@ -44,13 +48,14 @@ def together(
         batches: Arrays by input name.
         joinable: Tells whether the network takes batches like the first one in any number.
         sizes: Numbers of samples at which a group must end, as soon as the batches reach them.
+        most_values: Values that the arrays of a group may hold.
     """
     group: list[Batch] = []
     done = 0
     free: bool | None = None
     for batch in batches:
         free = joinable(batch) if free is None else free
-        if group and not (free and _fits(group, batch)):
+        if group and not (free and _fits(group, batch, most_values)):
             yield group
             group = []
         group.append(batch)
@@ -69,11 +74,11 @@ def joined(group: Sequence[Batch]) -> Batch:
     return {name: np.concatenate([batch[name] for batch in group]) for name in group[0]}
 
 
-def _fits(group: list[Batch], batch: Batch) -> bool:
+def _fits(group: list[Batch], batch: Batch, most_values: int) -> bool:
     together = [*group, batch]
     alike = all(
         array.shape[1:] == group[0][name].shape[1:] and array.dtype == group[0][name].dtype
         for name, array in batch.items()
     )
     values = sum(array.size for one in together for array in one.values())
-    return alike and values <= MOST_VALUES and sum(map(samples, together)) <= MOST_SAMPLES
+    return alike and values <= most_values and sum(map(samples, together)) <= MOST_SAMPLES
