@@ -61,7 +61,8 @@ class Baseline:
         if best.score is None:
             return self
         first = best.score
-        if remark := self.comparison.suspicion(first):
+        several = list(best.scores.values()) == list(self.result.scores.values())
+        if several and (remark := self.comparison.suspicion(first)):
             listener.warning(remark)
         if trials < 2 or self.comparison.detailed:
             return self

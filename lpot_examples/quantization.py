@@ -1,25 +1,29 @@
-"""The driver, in Python and as LPOT users write it."""
+"""The driver: from a spec, a network and its data to a tuned network."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lpot_examples import __version__
-from lpot_examples.errors import LpotError, ModelError
+from lpot_examples.errors import LpotError
 from lpot_examples.events import Listener, LoggingListener
-from lpot_examples.spec import Spec, load_spec
+from lpot_examples.quantizer import Quantization
+from lpot_examples.spec import Spec
 
 if TYPE_CHECKING:
     from lpot_examples.backends.neural_compressor.backend import NeuralCompressorBackend
     from lpot_examples.backends.tensorflow.backend import TensorFlowBackend
     from lpot_examples.backends.tensorflow.model import TensorFlowModel
+    from lpot_examples.conclusion import TuningResult
     from lpot_examples.journal import Journal
     from lpot_examples.search import SearchSpace
-    from lpot_examples.tuner import TuningResult
     from lpot_examples.workspace import Workspace
+
+__all__ = ["ENGINES", "Quantization", "open_network", "tune"]
 
 ENGINES = ("lpot", "neural_compressor")
 """What can make the int8 networks: this project, or Neural Compressor (an optional extra)."""
@@ -31,7 +35,7 @@ _ROOM = 32_000_000
 def tune(
     spec: Spec,
     model: Any,
-    dataloader: Iterable[Any],
+    dataloader: Iterable[Any] | None = None,
     *,
     eval_func: Any = None,
     output: str | Path | None = None,
@@ -49,10 +53,13 @@ def tune(
 
     Args:
         spec: The tuning spec.
-        model: Path of a frozen ``.pb``, a ``GraphDef``, a ``tf.Graph`` or a `TensorFlowModel`.
-        dataloader: Calibration data: yields inputs, or (inputs, label).
+        model: Path of a network in any format of docs/formats.md, a ``GraphDef``, a ``tf.Graph``,
+            a Keras model or a `TensorFlowModel`.
+        dataloader: Calibration data: yields inputs, or (inputs, label). That of the spec's
+            ``quantization.calibration`` if None.
         eval_func: ``eval_func(model)`` returns a float, ``(float, per-sample scores)`` or an
-            `EvaluationResult`. Without one accuracy is not checked.
+            `EvaluationResult`. That of the spec's ``evaluation.accuracy`` if None; if there is
+            neither, accuracy is not checked.
         output: File of the result; by default in the workspace.
         engine: What makes the int8 networks, one of `ENGINES`.
         target_isa: A name in `host.INSTRUCTION_SETS` to emit for; this machine's by default.
@@ -75,19 +82,30 @@ def tune(
     from lpot_examples.backends.tensorflow.calibrate import SAMPLE
     from lpot_examples.backends.tensorflow.constants import stored_weights
     from lpot_examples.evaluation.evaluator import Evaluator
+    from lpot_examples.evaluation.from_spec import SpecEvaluation
     from lpot_examples.execution.choice import check_options, make_executor
+    from lpot_examples.from_yaml import base_of, calibration_loader, evaluation, with_sense
     from lpot_examples.host import library_versions
     from lpot_examples.journal import Journal
     from lpot_examples.trackers.choice import with_trackers
     from lpot_examples.tuner import Tuner
     from lpot_examples.workspace import open_workspace
 
-    _check_supported(spec, eval_func)
+    _check_supported(spec)
     check_options(workers, trial_timeout)
     version = _check_engine(engine, target_isa)
     target = Path(output) if output is not None else None
     _refuse_overwriting(model, target)
     listener = listener or LoggingListener()
+    if dataloader is None:
+        dataloader = calibration_loader(spec, model=model)
+        data_identity += f" {base_of(spec)}"
+    if eval_func is None and spec.evaluation.accuracy is not None:
+        opened = partial(open_network, model, spec)
+        build_eval_func = partial(evaluation, spec, model=model, reference=opened)
+        eval_func = build_eval_func()
+    if isinstance(eval_func, SpecEvaluation):
+        spec = with_sense(spec, eval_func.metrics)
     for note in spec.notes:
         listener.note(note)
     listener.stage("Reading the model")
@@ -95,7 +113,7 @@ def tune(
     if eval_func is not None and not spec.tuning.exit_policy.performance_only:
         evaluator = Evaluator(eval_func)
     isa = _instruction_set(target_isa)
-    network = _open(model, spec)
+    network = open_network(model, spec)
     backend, space = _prepare(engine, version, network, spec=spec, isa=isa)
     listener.note(_describe(backend, space))
     for note in backend.notes:
@@ -161,110 +179,7 @@ def tune(
         journal.close()
 
 
-class Quantization:
-    """LPOT's driver.
-
-    ``Quantization("spec.yaml")(model, q_dataloader=…, eval_func=…)`` returns the tuned model, as
-    does setting the attributes ``model``, ``calib_dataloader`` and ``eval_func`` and calling
-    without arguments.
-
-    Args:
-        conf: Path of a yaml tuning spec, its content as a mapping, or a `Spec`; None for a spec
-            of defaults.
-        engine: What makes the int8 networks, one of `ENGINES`.
-
-    Attributes:
-        model: The fp32 network; see `tune`.
-        calib_dataloader: Calibration data.
-        eval_func: Scores a model.
-        result: What the last call ended with, or None. ``result.met`` is the answer to whether
-            the bar was cleared; ``result.report`` holds every figure.
-    """
-
-    def __init__(
-        self, conf: str | Path | Mapping[str, Any] | Spec | None = None, *, engine: str = "lpot"
-    ) -> None:
-        self.engine = engine
-        self.spec = Spec.default() if conf is None else load_spec(conf)
-        self.model: Any = None
-        self.calib_dataloader: Iterable[Any] | None = None
-        self.eval_dataloader: Iterable[Any] | None = None
-        self.eval_func: Any = None
-        self.q_func: Any = None
-        self.result: TuningResult | None = None
-
-    @property
-    def q_dataloader(self) -> Iterable[Any] | None:
-        """Another name of ``calib_dataloader``, as in LPOT's call."""
-        return self.calib_dataloader
-
-    @q_dataloader.setter
-    def q_dataloader(self, dataloader: Iterable[Any]) -> None:
-        self.calib_dataloader = dataloader
-
-    def __call__(
-        self,
-        model: Any = None,
-        q_dataloader: Iterable[Any] | None = None,
-        q_func: Any = None,
-        eval_dataloader: Iterable[Any] | None = None,
-        eval_func: Any = None,
-        *,
-        output: str | Path | None = None,
-        listener: Listener | None = None,
-    ) -> TensorFlowModel:
-        """Tune, and return the tuned model.
-
-        Args:
-            model: The fp32 network; see `tune`. The attribute of that name if None, as for the
-                other arguments.
-            q_dataloader: Calibration data.
-            q_func: Not supported: quantization-aware training is another job.
-            eval_dataloader: Not needed beside ``eval_func``, and not supported yet without one.
-            eval_func: Scores a model.
-            output: File of the result; by default in the workspace.
-            listener: Told of everything; by default a logger.
-
-        Returns:
-            The model that clears the bar, or the best one found. If it does not clear the bar, a
-            warning is logged and ``self.result.met`` is False.
-
-        Raises:
-            LpotError: For everything that the user can mend.
-        """
-        if q_func is not None or self.q_func is not None:
-            raise LpotError(
-                "q_func is for quantization-aware training, which this tool does not do; give "
-                "q_dataloader for post-training quantization."
-            )
-        model = model if model is not None else self.model
-        dataloader = q_dataloader if q_dataloader is not None else self.calib_dataloader
-        function = eval_func if eval_func is not None else self.eval_func
-        given = (eval_dataloader, self.eval_dataloader)
-        if function is None and any(loader is not None for loader in given):
-            raise LpotError("eval_dataloader is not supported yet; give eval_func, which scores.")
-        if model is None or dataloader is None:
-            missing = "a model" if model is None else "calibration data (q_dataloader)"
-            raise LpotError(f"Quantization needs {missing}; give it to the call or set it before.")
-        listener = listener or LoggingListener()
-        self.result = tune(
-            self.spec,
-            model,
-            dataloader,
-            eval_func=function,
-            output=output,
-            engine=self.engine,
-            listener=listener,
-        )
-        if self.result.met is False:
-            listener.warning(
-                f"the accuracy bar was NOT met; the best model found is {self.result.path}."
-            )
-        tuned: TensorFlowModel = self.result.model  # type: ignore[assignment]
-        return tuned
-
-
-def _check_supported(spec: Spec, eval_func: Any) -> None:
+def _check_supported(spec: Spec) -> None:
     if spec.model.backend != "tensorflow":
         raise spec.error(
             f"framework '{spec.model.framework}' is not supported yet; use tensorflow.",
@@ -277,13 +192,6 @@ def _check_supported(spec: Spec, eval_func: Any) -> None:
             "post_training_static_quant.",
             "quantization",
             "approach",
-        )
-    if eval_func is None and spec.evaluation is not None and spec.evaluation.accuracy is not None:
-        raise spec.error(
-            "evaluation.accuracy cannot be run from the yaml yet; give eval_func in Python, or a "
-            "topology folder with eval_func.py.",
-            "evaluation",
-            "accuracy",
         )
 
 
@@ -368,28 +276,25 @@ def _instruction_set(name: str | None) -> Any:
     return INSTRUCTION_SETS[chosen]
 
 
-def _open(model: Any, spec: Spec) -> TensorFlowModel:
-    from lpot_examples.backends.tensorflow.model import TensorFlowModel, load_model
+def open_network(model: Any, spec: Spec) -> TensorFlowModel:
+    """Open a network given in any form that `tune` takes, with the spec's inputs and outputs.
 
-    inputs, outputs = spec.model.inputs, spec.model.outputs
-    if isinstance(model, TensorFlowModel):
-        return model
-    if isinstance(model, (str, Path)):
-        return load_model(model, inputs=inputs, outputs=outputs)
-    graph_def = model.as_graph_def() if hasattr(model, "as_graph_def") else model
-    if not hasattr(graph_def, "node"):
-        raise ModelError(
-            "the model must be the path of a frozen .pb file, a GraphDef or a tf.Graph; got "
-            f"{type(model).__name__}."
-        )
-    return TensorFlowModel(graph_def, inputs=inputs, outputs=outputs)
+    Raises:
+        ModelError: If it cannot be read, or lacks them.
+    """
+    from lpot_examples.backends.tensorflow.formats import open_object
+
+    return open_object(model, inputs=spec.model.inputs, outputs=spec.model.outputs)
 
 
 def _refuse_overwriting(model: Any, output: Path | None) -> None:
     if output is None or not isinstance(model, (str, Path)):
         return
+    from lpot_examples.backends.tensorflow.formats.detect import checkpoint_files
+
+    given = Path(model)
     try:
-        same = output.samefile(model)
+        same = any(output.samefile(path) for path in (given, *checkpoint_files(given)))
     except OSError:  # one of them does not exist, or cannot: then they differ
         same = False
     if same:
@@ -397,11 +302,18 @@ def _refuse_overwriting(model: Any, output: Path | None) -> None:
             f"the output {output} is the input model itself, which must not be overwritten; "
             "choose another --output_model."
         )
+    if given.is_dir() and output.resolve().is_relative_to(given.resolve()):
+        raise LpotError(
+            f"the output {output} lies in the folder of the input model, {given}, which would then "
+            "hold two networks; choose an --output_model elsewhere."
+        )
 
 
 def _source(model: Any, network: TensorFlowModel, path: Path) -> Path:
-    """Return a file of the fp32 model for the benchmark; written if there is none."""
-    if isinstance(model, (str, Path)):
+    """Return a frozen file of the fp32 model for the benchmark; written if there is none."""
+    from lpot_examples.backends.tensorflow.formats import Format, detect_format
+
+    if isinstance(model, (str, Path)) and detect_format(model) is Format.FROZEN:
         return Path(model)
     return network.save(path)
 

@@ -401,19 +401,14 @@ def file_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def criterion_of(spec: Spec) -> Criterion:
-    """Return the bar of a spec."""
+def bars_of(spec: Spec) -> Bars:
+    """Return the bar of each metric of a spec; by default that of ``accuracy_criterion``."""
     wanted = spec.tuning.accuracy_criterion
-    return Criterion(
+    criterion = Criterion(
         relative=wanted.relative,
         absolute=wanted.absolute,
         higher_is_better=wanted.higher_is_better,
     )
-
-
-def bars_of(spec: Spec) -> Bars:
-    """Return the bar of each metric of a spec; by default that of ``accuracy_criterion``."""
-    criterion = criterion_of(spec)
     accuracy = spec.evaluation.accuracy
     if accuracy is None or accuracy.multi_metrics is None:
         return Bars(criterion=criterion)
@@ -428,4 +423,6 @@ def bars_of(spec: Spec) -> Bars:
         pairs = zip(own, given["absolute"], strict=True)
         own = [replace(one, relative=None, absolute=value) for one, value in pairs]
     weights = tuple(given.get("weight") or ())
+    if len(own) == 1:  # an evaluation of one metric gives a plain number
+        criterion = own[0]
     return Bars(criterion=criterion, names=names, own=tuple(own), weights=weights)

@@ -32,7 +32,7 @@ from lpot_examples.search.allocation import predict
 from lpot_examples.search.objective import Objective
 from lpot_examples.search.strategies import DEFAULT, STRATEGIES, Strategy, StrategyContext
 from lpot_examples.spec import Spec
-from lpot_examples.trials import TrialRunner, bars_of, criterion_of
+from lpot_examples.trials import TrialRunner, bars_of
 from lpot_examples.workspace import Workspace
 
 
@@ -90,7 +90,7 @@ class Tuner:
         self._cache = StatisticsCache(workspace.calibration, calibration_key)
         self._listener = listener
         self._benchmark_seconds = benchmark_seconds
-        self._criterion = criterion_of(spec)
+        self._criterion = bars_of(spec).criterion
         self._budget = Budget(spec.tuning.exit_policy, seconds_before=journal.seconds_before)
         self._samples: list[dict[str, Array]] = []
         self._statistics: dict[int, Statistics] = {}
@@ -173,6 +173,7 @@ class Tuner:
         )
         self._listener.stage("Searching")
         while not self._out_of_budget(runner) and (config := strategy.ask()) is not None:
+            self._remember(strategy)
             left = self._spec.tuning.exit_policy.max_trials - len(runner.trials)
             ahead = min(self._executor.slots, left) - 1
             if ahead and not runner.replaying:
@@ -213,6 +214,12 @@ class Tuner:
             return
         self._conclusion.publish(best.config, best, self._found(), complete=False)
         self._saved = best
+
+    def _remember(self, strategy: Strategy) -> None:
+        """Let the journal have the sensitivities, for the report of a run that is not finished."""
+        found = dict(strategy.sensitivity)
+        if found and self._journal.find("sensitivity", found=found) is None:
+            self._journal.write("sensitivity", found=found)
 
     def _strategy(self) -> Strategy:
         """Return the strategy that the spec names, or the default if it cannot run yet."""

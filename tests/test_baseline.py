@@ -276,6 +276,25 @@ def test_odd_metrics_and_bars_are_told(tmp_path, eval_func, bar, words):
     assert any(words in text for text in heard.warnings)
 
 
+@pytest.mark.parametrize(("second", "told"), [(0.5, True), (None, False)])
+def test_one_of_two_metrics_that_changes_is_no_surprise(tmp_path, second, told):
+    heard = Heard()
+
+    def score(model):
+        return {"top1": 0.5, "other": second or model.score}
+
+    tune_fake(EASY, tmp_path, eval_func=score, listener=heard)
+    assert any("exactly as the fp32 model" in text for text in heard.warnings) is told
+
+
+def test_a_single_named_metric_has_its_own_bar(tmp_path):
+    metrics = {"topk": 1, "relative": [0.5]}
+    spec = {"evaluation.accuracy.multi_metrics": metrics, BAR: {"relative": 1e-9}}
+    result = tune_fake(EASY, tmp_path, spec=spec)
+    assert result.met
+    assert result.report["accuracy"]["criterion"]["relative"] == 0.5
+
+
 def test_a_stopped_trial_is_told_in_words():
     stop = {"samples": 50, "of": 4000, "loss": 0.3, "bound": 0.21, "allowance": 0.008}
     trial = Trial(

@@ -9,6 +9,7 @@ from lpot_examples.cli.console import messages, progress
 from lpot_examples.events import Listener
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from lpot_examples.evaluation.result import EvaluationResult
@@ -54,7 +55,8 @@ class ConsoleListener(Listener):
         """Print the fp32 score."""
         origin = " (from the journal)" if again else ""
         samples = f" on {result.samples} samples" if result.samples else ""
-        self._line(f"fp32 {result.metric} {result.score:.4f}{samples}{origin}")
+        scores = _scores(result.scores) or f"{result.metric} {result.score:.4f}"
+        self._line(f"fp32 {scores}{samples}{origin}")
 
     def trial(self, trial: Trial, *, again: bool) -> None:
         """Print a trial."""
@@ -65,8 +67,9 @@ class ConsoleListener(Listener):
             return
         outcome = "meets the bar" if trial.met else "misses the bar"
         origin = ", from the journal" if again else ""
+        scores = _scores(trial.scores) or f"{trial.score:.4f}"
         self._line(
-            f"{text}{trial.score:.4f}, loss {trial.loss:+.4f} of {trial.allowance:.4f} allowed, "
+            f"{text}{scores}, loss {trial.loss:+.4f} of {trial.allowance:.4f} allowed, "
             f"{outcome} ({trial.seconds:.1f} s{origin})",
             style="green" if trial.met else "yellow",
         )
@@ -96,3 +99,8 @@ class ConsoleListener(Listener):
         if self._bar is not None:
             self._bar.__exit__(None, None, None)
             self._bar, self._text = None, ""
+
+
+def _scores(scores: Mapping[str, float]) -> str:
+    """Return the metrics as text; empty for a single one without a name."""
+    return ", ".join(f"{name} {value:.4f}" for name, value in scores.items())

@@ -7,10 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lpot_examples.cli.console import results
+from lpot_examples.cli.report_tables import metric_rows, trials_table
+from lpot_examples.report import view
+from lpot_examples.report.document import Report, parse_report
 from lpot_examples.workspace import page_path
 
 if TYPE_CHECKING:
-    from lpot_examples.tuner import TuningResult
+    from lpot_examples.conclusion import TuningResult
 
 
 def print_result(result: TuningResult) -> None:
@@ -21,11 +24,12 @@ def print_result(result: TuningResult) -> None:
     table = Table(title=f"{report['model']['name']}: {_verdict(result)}", title_style="bold")
     for column, justify in (("", "left"), ("fp32", "right"), ("int8", "right"), ("", "left")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
-    for row in (*_accuracy(report), *_latency(report), _size(report)):
+    data = parse_report(report)
+    for row in (*_accuracy(report), *_latency(report), _size(report), *_memory(data)):
         table.add_row(*row)
     console.print(table)
-    if len(report["search"]["history"]) > 1 or result.met is False:
-        console.print(_trials(report))
+    if len(data.search.history) > 1 or result.met is False:
+        console.print(trials_table(data))
     _print_details(report, result)
 
 
@@ -41,6 +45,8 @@ def _accuracy(report: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     accuracy = report["accuracy"]
     if not accuracy["checked"]:
         return [("accuracy", "-", "-", "not checked")]
+    if len(accuracy["metrics"]) > 1:
+        return metric_rows(parse_report(report).accuracy)
     loss, unit = accuracy["drop_absolute"], ""
     if accuracy["drop_relative"] is not None:
         loss, unit = 100 * accuracy["drop_relative"], " %"
@@ -74,34 +80,20 @@ def _size(report: dict[str, Any]) -> tuple[str, str, str, str]:
     return ("size, MB", fp32, f"{sizes['int8'] / 1e6:.2f}", "")
 
 
-def _trials(report: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    table = Table(title="trials")
-    for column in ("", "groups in fp32", "calibration", "score", "loss / allowed", "bar", "s"):
-        table.add_column(column, justify="right")
-    for trial in report["search"]["history"]:
-        config = trial["config"]
-        failed = trial["score"] is None
-        stopped = trial.get("stopped_early")
-        table.add_row(
-            str(trial["index"]),
-            str(len(config["fp32"])),
-            f"{config['activation_algorithm']}/{config['weight_algorithm']}",
-            "stopped" if stopped else "failed" if failed else f"{trial['score']:.4f}",
-            f">{stopped['bound']:+.4f} / {trial['allowance']:.4f}"
-            if stopped
-            else "-"
-            if failed
-            else f"{trial['loss']:+.4f} / {trial['allowance']:.4f}",
-            "met" if trial["met"] else "missed",
-            f"{trial['seconds']:.1f}",
-        )
-    return table
+def _memory(report: Report) -> list[tuple[str, str, str, str]]:
+    """Return the peak memory of the int8 model, where the search measured it."""
+    size = view.peak_memory(report)
+    return [] if size is None else [("peak memory, MB", "-", f"{size / 1e6:.2f}", "")]
 
 
 def _count(number: float, noun: str) -> str:
     return f"{number:.4g} {noun}{'' if number == 1 else 's'}"
+
+
+def _objective(search: dict[str, Any]) -> str:
+    """Return what the search made small, unless that is latency alone."""
+    objective = search["objective"]
+    return "" if objective["names"] == ["performance"] else f"; objective: {objective['text']}"
 
 
 def _print_details(report: dict[str, Any], result: TuningResult) -> None:
@@ -112,6 +104,7 @@ def _print_details(report: dict[str, Any], result: TuningResult) -> None:
         f"search: {_count(search['trials'], 'trial')}, "
         f"{_count(search['full_evaluations'], 'full evaluation')}, "
         f"{search['seconds']:.1f} s; groups: {groups['int8']} int8, {groups['fp32']} fp32"
+        f"{_objective(search)}"
     )
     if report["accuracy"].get("certainty"):
         say(f"accuracy: {report['accuracy']['certainty']}.")

@@ -63,10 +63,9 @@ class Bars:
             )
         if not after:
             return _single(self.criterion, baseline.score, result.score)
-        criteria = self.own or (self.criterion,) * len(after)
         each = [
             _single(criterion, before[name], after[name])
-            for name, criterion in zip(after, criteria, strict=True)
+            for name, criterion in zip(after, self.criteria(after), strict=True)
         ]
         combined = _weighted(each, self.weights) if self.weights else _worst(each)
         return Verdict(
@@ -96,6 +95,10 @@ class Bars:
                 "each of them."
             )
         return dict(zip(self.names, found.values(), strict=True))
+
+    def criteria(self, metrics: Mapping[str, float]) -> tuple[Criterion, ...]:
+        """Return the bar of each metric, as `named` returned them; of a single score the one."""
+        return self.own if metrics and self.own else (self.criterion,) * max(len(metrics), 1)
 
     def describe(self) -> str:
         """Return the bars in words."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from lpot_examples.backends.base import Exactness, OpDecision
 from lpot_examples.benchmark.result import BenchmarkReport
+from lpot_examples.benchmark.stats import Speedup
 from lpot_examples.calibration.feed import Array, samples
 from lpot_examples.errors import OutputError
 from lpot_examples.evaluation.criterion import Criterion
@@ -23,11 +24,35 @@ from lpot_examples.graph import TuningConfig
 from lpot_examples.graph.latency import LatencyMap
 from lpot_examples.host import INSTRUCTION_SETS, host_info, library_versions
 from lpot_examples.report.run import run_facts
+from lpot_examples.report.sections import accuracy_section, full_evaluations, objective_section
 from lpot_examples.search import Trial
+from lpot_examples.search.objective import Objective
 from lpot_examples.spec import Spec
+from lpot_examples.trials import bars_of
 from lpot_examples.workspace import replacing
 
 Latency = BenchmarkReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rival:
+    """The runner-up, timed in turns with the best trial.
+
+    Attributes:
+        trial: Its index.
+        instead_of: The index of the trial that the search held for the best.
+        ratio: How many times as fast as that one it is.
+        taken: Whether it is clearly faster, and therefore the result.
+    """
+
+    trial: int
+    instead_of: int
+    ratio: Speedup
+    taken: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return {**asdict(self), "ratio": self.ratio.to_dict()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +80,7 @@ class Outcome:
         complete: False for the best so far of a run that was stopped.
         sensitivity: Group name to the output error that reverting it removes, where it was found.
         latency_map: What groups and boundaries take, where it was measured; no stand-in.
+        rival: The runner-up that the best trial was timed with, or None if there was none.
         slower: The int8 model, where it is slower than fp32 and ``model`` is therefore fp32.
     """
 
@@ -78,6 +104,7 @@ class Outcome:
     complete: bool = True
     sensitivity: Mapping[str, float] = field(default_factory=dict)
     latency_map: LatencyMap | None = None
+    rival: Rival | None = None
     slower: Path | None = None
 
 
@@ -94,7 +121,12 @@ def build_report(outcome: Outcome) -> dict[str, Any]:
         },
         "source": _source(outcome.source),
         "engine": outcome.engine,
-        "accuracy": _accuracy(outcome),
+        "accuracy": accuracy_section(
+            replace(bars_of(outcome.spec), criterion=outcome.criterion),
+            baseline=outcome.baseline,
+            best=outcome.best,
+            repeatability=outcome.repeatability,
+        ),
         "search": _search(outcome),
         "latency_ms": _latency(outcome.latency),
         "size_bytes": {
@@ -138,25 +170,25 @@ def write_report(report: dict[str, Any], path: Path) -> None:
 
 
 def measure(
-    source: Path,
-    model: Path,
+    models: Mapping[str, Path],
     *,
     inputs: Sequence[str],
     outputs: Sequence[str],
     sample: dict[str, Array] | None,
     seconds: float,
+    precision: float,
     folder: Path,
     progress: Callable[[int, int | None], None],
 ) -> Latency:
-    """Time fp32 and int8 in turns in a fresh process, at batch 1.
+    """Time fp32, int8 and perhaps others in turns in a fresh process, at batch 1.
 
     Args:
-        source: The fp32 model's file.
-        model: The int8 model's file.
+        models: Their files by name, that of ``fp32`` first.
         inputs: Input names.
         outputs: Output names; found when empty.
         sample: A calibration batch, whose first sample is the input; noise if None.
         seconds: Time for the rounds.
+        precision: Width of the speed-ups' intervals, as a fraction, at which less time is enough.
         folder: Made to hand over the input, and removed.
         progress: Told (done, total).
 
@@ -168,8 +200,9 @@ def measure(
     try:
         input_file = None if sample is None else _hand_over(sample, folder)
         return compare(
-            {"fp32": source, "int8": model},
+            models,
             seconds=seconds,
+            precision=precision,
             inputs=inputs,
             outputs=outputs,
             input_file=input_file,
@@ -195,65 +228,6 @@ def _hand_over(sample: dict[str, Array], folder: Path) -> Path:
     return path
 
 
-def _accuracy(outcome: Outcome) -> dict[str, Any]:
-    criterion = outcome.criterion
-    bar = {
-        "relative": criterion.relative,
-        "absolute": criterion.absolute,
-        "higher_is_better": criterion.higher_is_better,
-        "text": criterion.describe(),
-    }
-    if outcome.baseline is None or outcome.best is None or outcome.best.score is None:
-        return {
-            "checked": False,
-            "metric": None,
-            "fp32": None,
-            "int8": None,
-            "drop_relative": None,
-            "drop_absolute": None,
-            "criterion": bar,
-            "met": None,
-            "interval": None,
-            "certainty": None,
-            "repeatability": None,
-        }
-    fp32, int8 = outcome.baseline.score, outcome.best.score
-    interval, repeated = outcome.best.interval, outcome.repeatability
-    return {
-        "checked": True,
-        "metric": outcome.baseline.metric,
-        "samples": outcome.baseline.samples,
-        "fp32": fp32,
-        "int8": int8,
-        # Of a score of 0 no fraction can be lost.
-        "drop_relative": criterion.relative_loss(fp32, int8) if fp32 else None,
-        "drop_absolute": criterion.loss(fp32, int8),
-        "criterion": bar,
-        "met": outcome.best.met,
-        "interval": interval,
-        "certainty": interval["text"] if interval else _uncertainty(outcome),
-        "repeatability": repeated and {**repeated.to_dict(), "text": repeated.text},
-    }
-
-
-def _uncertainty(outcome: Outcome) -> str:
-    """Tell what is known of the bar where there is no interval."""
-    best, repeated = outcome.best, outcome.repeatability
-    if best is not None and best.scores:
-        return "how sure the losses are is not known: intervals are for a single metric"
-    if best is not None and best.loss is not None and repeated is not None and repeated.spread:
-        if abs(best.allowance - best.loss) <= 2 * repeated.spread:
-            return (
-                f"not sure: {repeated.text}, and the loss is only "
-                f"{abs(best.allowance - best.loss):.3g} away from the bar"
-            )
-        return f"{repeated.text}; the loss is further away from the bar than twice that"
-    return (
-        "how sure the loss is cannot be told: the evaluation gives one number; return "
-        "(score, per-sample scores) to know"
-    )
-
-
 def _source(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
@@ -261,19 +235,19 @@ def _source(path: Path | None) -> dict[str, Any] | None:
 
 
 def _search(outcome: Outcome) -> dict[str, Any]:
-    evaluations = sum(trial.evaluated for trial in outcome.trials)
-    repeated = outcome.repeatability
-    if repeated is not None and repeated.evaluated == 1:  # a few samples are no evaluation
-        evaluations += 1
     return {
         "strategy": outcome.strategy,
         "strategy_requested": outcome.spec.tuning.strategy.name,
+        "objective": objective_section(Objective.of(outcome.spec)),
         "complete": outcome.complete,
         "sessions": outcome.sessions,
         "shipped": None if outcome.best is None else outcome.best.index,
         "trials": len(outcome.trials),
-        "full_evaluations": evaluations + (1 if outcome.baseline is not None else 0),
+        "full_evaluations": full_evaluations(
+            outcome.trials, baseline=outcome.baseline, repeatability=outcome.repeatability
+        ),
         "seconds": outcome.seconds,
+        "runner_up": None if outcome.rival is None else outcome.rival.to_dict(),
         "sensitivity": dict(outcome.sensitivity),
         "latency_map": None if outcome.latency_map is None else outcome.latency_map.to_dict(),
         "history": [trial.to_dict() for trial in outcome.trials],

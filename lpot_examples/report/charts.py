@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lpot_examples.report.document import Report, TrialEntry
+from lpot_examples.report.costs import trial_costs
+from lpot_examples.report.document import Bar, MetricEntry, Report, TrialEntry
+from lpot_examples.report.settings import settings
 
 
 @dataclass(frozen=True)
@@ -134,74 +136,48 @@ class TrialPlot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Cost:
-    """What the trials are compared by.
+class _Height:
+    """What the trials reach.
 
     Attributes:
         title: What the axis shows.
-        values: One for each trial that has a score.
-        fp32: That of the fp32 network, or None where it is not known.
-        absent: What is not shown, and why.
-        whole: Whether only whole numbers make sense.
+        values: One for each trial that was given.
+        fp32: That of the fp32 network.
+        bar: Where the bar is.
+        higher: Whether more is better.
     """
 
     title: str
     values: tuple[float, ...]
-    fp32: float | None
-    absent: str = ""
-    whole: bool = False
+    fp32: float
+    bar: float
+    higher: bool
 
 
-def _cost(report: Report, trials: Sequence[TrialEntry]) -> _Cost:
-    """Return the best measure that is known of all trials: latency, its estimate, or groups."""
-    measured = [trial.latency for trial in trials if trial.latency is not None]
-    if len(measured) == len(trials):
-        timing = report.latency_ms.fp32
-        return _Cost(
-            title="measured latency, ms",
-            values=tuple(measured),
-            fp32=None if timing is None else timing.p50,
+def _height(report: Report, trials: Sequence[TrialEntry], fp32: float) -> _Height:
+    """Return the score; of several metrics how much is used of what may be lost.
+
+    Where some metric may lose nothing there is no such share, and the first metric is shown.
+    """
+    accuracy = report.accuracy
+    used = [trial.used for trial in trials]
+    if accuracy.several and None not in used:
+        return _Height(
+            title="loss, % of what is allowed",
+            values=tuple(100 * (share or 0.0) for share in used),
+            fp32=0.0,
+            bar=100.0,
+            higher=False,
         )
-    fp32 = estimated_ms(report, None)
-    estimates = [estimated_ms(report, trial) for trial in trials]
-    if fp32 is not None:
-        return _Cost(
-            title="estimated latency, ms",
-            values=tuple(estimate or 0.0 for estimate in estimates),
-            fp32=fp32,
-            absent="Latency was not measured for each trial; it is the sum of what its groups and "
-            "the boundaries between them took.",
-        )
-    able = able_groups(report)
-    return _Cost(
-        title="groups left in fp32 (fewer is faster)",
-        values=tuple(float(len(trial.config.fp32)) for trial in trials),
-        fp32=float(len(able)) if able else None,
-        absent="Latency was not measured for each trial, so the plot shows how many groups stay "
-        "fp32.",
-        whole=True,
+    allowance = accuracy.metrics[0].allowance if accuracy.several else trials[0].allowance
+    higher = accuracy.criterion.higher_is_better
+    return _Height(
+        title=accuracy.metric or "score",
+        values=tuple(trial.score or 0.0 for trial in trials),
+        fp32=fp32,
+        bar=fp32 - allowance if higher else fp32 + allowance,
+        higher=higher,
     )
-
-
-def estimated_ms(report: Report, trial: TrialEntry | None) -> float | None:
-    """Return a trial's latency, or that of fp32, from the measured map; None without one."""
-    entry = report.search.latency_map
-    if entry is None:
-        return None
-    from lpot_examples.graph.latency import LatencyMap
-    from lpot_examples.search.allocation import predict
-
-    costs = LatencyMap.from_dict(entry.model_dump())
-    return costs.cost(frozenset()) if trial is None else predict(costs, set(trial.config.fp32))
-
-
-def able_groups(report: Report) -> set[str]:
-    """Return the groups that are int8, or fp32 by choice of the configuration alone."""
-    return {
-        op.group
-        for op in report.ops
-        if op.group and op.name == op.group and (op.precision == "int8" or op.group in report.kept)
-    }
 
 
 def trial_plot(report: Report, winner: int | None) -> TrialPlot | None:
@@ -211,56 +187,79 @@ def trial_plot(report: Report, winner: int | None) -> TrialPlot | None:
         report: The report.
         winner: Index of the shipped trial, or None.
     """
-    scored = [trial for trial in report.search.history if trial.score is not None]
-    fp32 = report.accuracy.fp32
+    history, fp32 = report.search.history, report.accuracy.fp32
+    scored = [trial for trial in history if trial.score is not None]
     if not scored or fp32 is None:
         return None
-    cost = _cost(report, scored)
-    higher = report.accuracy.criterion.higher_is_better
-    bar = fp32 - scored[0].allowance if higher else fp32 + scored[0].allowance
-    reference, costs = cost.fp32, cost.values
-    x = axis([*costs, *([] if reference is None else [reference])], whole=cost.whole)
-    y = axis([*(trial.score or 0.0 for trial in scored), fp32, bar])
+    cost = trial_costs(report, scored)
+    pairs = zip(scored, cost.values, strict=True)
+    drawn = [trial for trial, value in pairs if value is not None]
+    costs = [value for value in cost.values if value is not None]
+    height = _height(report, drawn, fp32)
+    x = axis([*costs, *([] if cost.fp32 is None else [cost.fp32])], whole=cost.whole)
+    y = axis([*height.values, height.fp32, height.bar])
+    said = settings([trial.config for trial in drawn])[0]
     points = [
-        _trial_point(trial, x.at(at), 100 - y.at(trial.score or 0.0), trial.index == winner)
-        for trial, at in zip(scored, costs, strict=True)
+        _trial_point(
+            trial,
+            (x.at(value), 100 - y.at(reached)),
+            tip=_tip(trial, words, f"{value:.2f} {cost.unit}" if cost.unit else ""),
+            winner=trial.index == winner,
+        )
+        for trial, value, reached, words in zip(drawn, costs, height.values, said, strict=True)
     ]
-    if reference is not None:
-        tip = f"fp32 network: {fp32:.4f}"
-        points.append(_labelled("fp32", x.at(reference), 100 - y.at(fp32), "fp32", tip))
-    failed = len(report.search.history) - len(scored)
-    missing = (
-        f" {failed} trial{'s' * (failed != 1)} without a score cannot be drawn." if failed else ""
-    )
+    fp32_y = 100 - y.at(height.fp32)
+    if cost.fp32 is not None:
+        scores = {metric.name: metric.fp32 for metric in report.accuracy.metrics}
+        tip = f"fp32 network: {_scores(scores, fp32)}"
+        points.append(_labelled("fp32", x.at(cost.fp32), fp32_y, label="fp32", tip=tip))
     return TrialPlot(
         x=x,
         y=y,
         x_title=cost.title,
-        y_title=report.accuracy.metric or "score",
+        y_title=height.title,
         points=tuple(sorted(_untangled(points), key=lambda point: _LAYERS.index(point.kind))),
-        frontier=_frontier(points, higher),
-        bar=round(100 - y.at(bar), 3),
-        pass_above=higher,
-        fp32_line=None if reference is not None else round(100 - y.at(fp32), 3),
-        absent=(cost.absent + missing).strip(),
+        frontier=_frontier(points, height.higher),
+        bar=round(100 - y.at(height.bar), 3),
+        pass_above=height.higher,
+        fp32_line=None if cost.fp32 is not None else round(fp32_y, 3),
+        absent=f"{cost.absent} {_without_score(len(history) - len(scored))}".strip(),
     )
 
 
-def _trial_point(trial: TrialEntry, x: float, y: float, winner: bool) -> Point:
-    config = trial.config
-    tip = (
-        f"trial {trial.index}: {trial.score:.4f}, {'meets' if trial.met else 'misses'} the bar; "
-        f"{len(config.fp32)} groups in fp32, {config.activation_algorithm}/"
-        f"{config.weight_algorithm}{'' if trial.latency is None else f'; {trial.latency:.2f} ms'}"
+def _without_score(count: int) -> str:
+    if not count:
+        return ""
+    return f"{count} trial{'s' * (count != 1)} without a score cannot be drawn."
+
+
+def _tip(trial: TrialEntry, settings: str, cost: str) -> str:
+    verdict = "meets" if trial.met else "misses"
+    parts = (
+        f"{_scores(trial.scores, trial.score or 0.0)}, {verdict} the bar",
+        f"{len(trial.config.fp32)} groups in fp32, {trial.config.algorithms}",
+        settings,
+        cost,
     )
+    return f"trial {trial.index}: {'; '.join(filter(None, parts))}"
+
+
+def _scores(scores: Mapping[str, float], score: float) -> str:
+    if len(scores) < 2:
+        return f"{score:.4f}"
+    return ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+
+
+def _trial_point(trial: TrialEntry, place: tuple[float, float], *, tip: str, winner: bool) -> Point:
+    x, y = place
     if winner:
-        point = _labelled("winner", x, y, f"trial {trial.index}, shipped", tip)
+        point = _labelled("winner", x, y, label=f"trial {trial.index}, shipped", tip=tip)
         return replace(point, missed=not trial.met)
     kind = "met" if trial.met else "missed"
     return Point(x=x, y=y, kind=kind, tip=tip, missed=not trial.met)
 
 
-def _labelled(kind: str, x: float, y: float, label: str, tip: str) -> Point:
+def _labelled(kind: str, x: float, y: float, *, label: str, tip: str) -> Point:
     anchor = "end" if x > 60 else "start"
     return Point(x=x, y=y, kind=kind, tip=tip, label=label, anchor=anchor, below=y < 12)
 
@@ -320,19 +319,38 @@ def loss_line(report: Report) -> LossLine | None:
     accuracy, bar = report.accuracy, report.accuracy.criterion
     if accuracy.drop_absolute is None or accuracy.fp32 is None:
         return None
-    relative = bar.absolute is None and bool(accuracy.fp32)
-    scale = 100 / abs(accuracy.fp32) if relative else 1.0
-    allowed = 100 * (bar.relative or 0.0) if relative else bar.absolute or 0.0
-    loss = scale * accuracy.drop_absolute
     ends: tuple[float, ...] = ()
-    if accuracy.interval is not None and relative and accuracy.interval.relative is not None:
-        ends = (100 * accuracy.interval.relative.low, 100 * accuracy.interval.relative.high)
-    elif accuracy.interval is not None:
-        ends = (scale * accuracy.interval.low, scale * accuracy.interval.high)
+    interval = accuracy.interval
+    relative = _is_relative(bar, accuracy.fp32)
+    if interval is not None and relative and interval.relative is not None:
+        ends = (100 * interval.relative.low, 100 * interval.relative.high)
+    elif interval is not None:
+        scale = 100 / abs(accuracy.fp32) if relative else 1.0
+        ends = (scale * interval.low, scale * interval.high)
+    return _line(bar, accuracy.fp32, accuracy.drop_absolute, unit=accuracy.metric or "", ends=ends)
+
+
+def metric_line(metric: MetricEntry) -> LossLine | None:
+    """Return one of several metrics' loss beside its own bar, or None if there is none."""
+    if metric.loss is None:
+        return None
+    return _line(metric.criterion, metric.fp32, metric.loss, unit=metric.name)
+
+
+def _is_relative(bar: Bar, fp32: float) -> bool:
+    return bar.absolute is None and bool(fp32)
+
+
+def _line(
+    bar: Bar, fp32: float, loss: float, *, unit: str, ends: tuple[float, ...] = ()
+) -> LossLine:
+    relative = _is_relative(bar, fp32)
+    allowed = 100 * (bar.relative or 0.0) if relative else bar.absolute or 0.0
+    loss = 100 * loss / abs(fp32) if relative else loss
     line = axis([0.0, allowed, loss, *ends])
     return LossLine(
         axis=line,
-        unit="%" if relative else accuracy.metric or "",
+        unit="%" if relative else unit,
         loss=line.at(loss),
         zero=line.at(0.0),
         bar=line.at(allowed),

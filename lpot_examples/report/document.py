@@ -78,8 +78,44 @@ class Bar(_Part):
     text: str = ""
 
 
+class MetricEntry(_Part):
+    """One metric beside its own bar.
+
+    Attributes:
+        name: What it is called.
+        fp32: Its value for the network as given.
+        int8: Its value for the shipped network, or None if there is none yet.
+        loss: What was lost, in the metric's unit; negative for a gain.
+        loss_relative: The same as a fraction of the fp32 value; None where that is 0.
+        allowance: The greatest loss that its bar allows.
+        criterion: Its bar.
+        weight: What it counts where weighted losses are compared, else None.
+        met: Whether its own bar is met. With weights the weighted losses decide.
+    """
+
+    name: str
+    fp32: float
+    int8: float | None = None
+    loss: float | None = None
+    loss_relative: float | None = None
+    allowance: float = 0.0
+    criterion: Bar = Bar()
+    weight: float | None = None
+    met: bool | None = None
+
+
+class Weighted(_Part):
+    """The weighted loss of several metrics, and the greatest one allowed."""
+
+    loss: float
+    allowance: float
+
+
 class Accuracy(_Part):
-    """The scores; losses are in the metric's unit, negative for a gain."""
+    """The scores; losses are in the metric's unit, negative for a gain.
+
+    Of several metrics those outside of ``metrics`` are the first one's, but for ``met``.
+    """
 
     checked: bool = False
     metric: str | None = None
@@ -90,9 +126,16 @@ class Accuracy(_Part):
     drop_absolute: float | None = None
     criterion: Bar = Bar()
     met: bool | None = None
+    metrics: tuple[MetricEntry, ...] = ()
+    weighted: Weighted | None = None
     interval: DropInterval | None = None
     certainty: str | None = None
     repeatability: Repeatability | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one metric."""
+        return len(self.metrics) > 1
 
 
 class Config(_Part):
@@ -100,9 +143,19 @@ class Config(_Part):
 
     fp32: tuple[str, ...] = ()
     activation_algorithm: str = ""
+    activation_overrides: Mapping[str, str] = {}
     weight_algorithm: str = ""
+    per_tensor: tuple[str, ...] = ()
+    weight_bits: Mapping[str, int] = {}
     equalization: float = 0.0
     bias_correction: bool = False
+    uncorrected: tuple[str, ...] = ()
+    samples: int = 0
+
+    @property
+    def algorithms(self) -> str:
+        """The algorithms of activations and of weights."""
+        return f"{self.activation_algorithm}/{self.weight_algorithm}"
 
 
 class Stop(_Part):
@@ -123,6 +176,7 @@ class TrialEntry(_Part):
     seconds: float = 0.0
     evaluated: float = 1.0
     error: str = ""
+    scores: Mapping[str, float] = {}
     costs: Mapping[str, float] = {}
     stopped_early: Stop | None = None
 
@@ -139,8 +193,15 @@ class TrialEntry(_Part):
 
     @property
     def latency(self) -> float | None:
-        """Its measured latency in milliseconds, or None."""
+        """Its latency in milliseconds, or None."""
         return self.costs.get("performance")
+
+    @property
+    def used(self) -> float | None:
+        """Its loss as a share of what is allowed; None if there is none, or nothing is allowed."""
+        if self.loss is None or self.allowance <= 0:
+            return None
+        return self.loss / self.allowance
 
 
 class UnitEntry(_Part):
@@ -176,18 +237,57 @@ class LatencyEntry(_Part):
         return {unit.name: unit for unit in self.units if unit.group}
 
 
+class ObjectiveEntry(_Part):
+    """What the search made small; see `search.objective.Objective`.
+
+    Attributes:
+        names: The objectives.
+        weights: One for each, or empty for equal ones.
+        text: All of it in words.
+    """
+
+    names: tuple[str, ...] = ("performance",)
+    weights: tuple[float, ...] = ()
+    text: str = "performance"
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is latency alone, as by default."""
+        return self.names == ("performance",)
+
+
+class Ratio(_Part):
+    """How many times as fast as another a model is, with its interval."""
+
+    value: float
+    interval: Interval
+
+
+class RunnerUp(_Part):
+    """The runner-up that the best trial was timed with; see `report.build.Rival`."""
+
+    trial: int
+    instead_of: int
+    ratio: Ratio
+    taken: bool
+
+
 class Search(_Part):
     """The search, its cost and what it learnt of each group.
 
     Attributes:
+        objective: What decides among trials that meet the bar.
+        runner_up: What was timed with the best trial, or None.
         shipped: Index of the trial whose model the report describes.
         sensitivity: Group name to the output error that reverting it removes.
         latency_map: What groups and the boundaries between them take, as measured, or None.
     """
 
     shipped: int | None = None
+    runner_up: RunnerUp | None = None
     strategy: str = ""
     strategy_requested: str = ""
+    objective: ObjectiveEntry = ObjectiveEntry()
     complete: bool = True
     sessions: int = 1
     trials: int = 0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lpot_examples.report.document import OpEntry, Report
+from lpot_examples.report.document import Bar, OpEntry, Report
 
 # Bars of groups in the chart; the table below it has all.
 CHARTED_GROUPS = 24
@@ -78,11 +78,21 @@ def verdict(report: Report) -> tuple[str, str]:
 
 def cards(report: Report) -> list[Card]:
     """Return the figures that matter most."""
-    return [_accuracy(report), _speed(report), _size(report), _groups(report), _cost(report)]
+    found = (
+        _accuracy(report),
+        _speed(report),
+        _size(report),
+        _memory(report),
+        _groups(report),
+        _cost(report),
+    )
+    return [card for card in found if card is not None]
 
 
 def _accuracy(report: Report) -> Card:
     accuracy = report.accuracy
+    if accuracy.several and accuracy.int8 is not None:
+        return _metrics(report)
     title = accuracy.metric or "accuracy"
     if accuracy.fp32 is None:
         return Card(title, "–", "not checked")
@@ -92,15 +102,57 @@ def _accuracy(report: Report) -> Card:
     return Card(title, f"{accuracy.int8:.4f}", text, "good" if accuracy.met else "bad")
 
 
+def _metrics(report: Report) -> Card:
+    accuracy, each = report.accuracy, report.accuracy.metrics
+    tone = "good" if accuracy.met else "bad"
+    text = ", ".join(f"{m.name} {m.fp32:.4f} → {m.int8 or 0.0:.4f}" for m in each)
+    if accuracy.weighted is None:
+        met = sum(bool(metric.met) for metric in each)
+        return Card("accuracy bars met", f"{met} of {len(each)}", text, tone)
+    share = used(accuracy.weighted.loss, accuracy.weighted.allowance)
+    return Card("weighted loss, of what is allowed", share, text, tone)
+
+
+def used(loss: float, allowance: float) -> str:
+    """Return a loss as a share of what is allowed, as text."""
+    if loss <= 0:
+        return "none"
+    return f"{100 * loss / allowance:.0f} %" if allowance > 0 else "all"
+
+
 def loss_text(report: Report) -> str:
     """Return the loss in words, relative where the bar is."""
     accuracy = report.accuracy
-    loss, unit, digits = accuracy.drop_absolute or 0.0, "", 4
-    if accuracy.drop_relative is not None and accuracy.criterion.absolute is None:
-        loss, unit, digits = 100 * accuracy.drop_relative, " %", 2
+    return in_words(accuracy.drop_absolute, accuracy.drop_relative, accuracy.criterion)
+
+
+def in_words(loss: float | None, relative: float | None, bar: Bar) -> str:
+    """Return a loss in words, relative where the bar is.
+
+    Args:
+        loss: In the metric's unit; None counts as 0.
+        relative: As a fraction of the fp32 score, or None where that is 0.
+        bar: The metric's bar.
+    """
+    loss, unit, digits = loss or 0.0, "", 4
+    if relative is not None and bar.absolute is None:
+        loss, unit, digits = 100 * relative, " %", 2
     if not loss:
         return "nothing lost"
     return f"{abs(loss):.{digits}f}{unit} {'gained' if loss < 0 else 'lost'}"
+
+
+def bar_text(report: Report) -> str:
+    """Return the bar in words, and what it is of; empty where it is not known."""
+    accuracy = report.accuracy
+    text = accuracy.criterion.text
+    if not text or not accuracy.metric:
+        return text
+    if not accuracy.several:
+        return f"{text} of {accuracy.metric}"
+    if any(metric.criterion.text != text for metric in accuracy.metrics):
+        return text
+    return f"{text} of each of {', '.join(metric.name for metric in accuracy.metrics)}"
 
 
 def _speed(report: Report) -> Card:
@@ -122,6 +174,20 @@ def _size(report: Report) -> Card:
         return Card("size", megabytes(sizes.int8), "size of fp32 not known")
     text = f"{megabytes(sizes.fp32)} → {megabytes(sizes.int8)}"
     return Card("size", f"{100 * sizes.int8 / sizes.fp32:.0f} %", text)
+
+
+def _memory(report: Report) -> Card | None:
+    size = peak_memory(report)
+    if size is None:
+        return None
+    return Card("peak memory", f"{size / 1e6:.0f} MB", "of a process that runs the int8 model")
+
+
+def peak_memory(report: Report) -> float | None:
+    """Return the peak memory of the trial that is shipped, in bytes; None if not measured."""
+    winner = shipped(report)
+    trial = next((one for one in report.search.history if one.index == winner), None)
+    return None if trial is None else trial.costs.get("footprint")
 
 
 def _groups(report: Report) -> Card:
@@ -147,7 +213,7 @@ def remarks(report: Report) -> list[str]:
     if not search.complete:
         found.append(
             "The search is not finished: this is the state so far. The same tune command continues "
-            "it, and the figures of latency and size come at its end."
+            "it, and latency is compared at its end."
         )
     if report.accuracy.checked and report.accuracy.met is False:
         found.append("The model does not meet the accuracy bar; its file name says so.")
@@ -243,6 +309,11 @@ def groups_absent(report: Report) -> str:
     ]
     if not missing:
         return ""
+    if not search.complete:
+        return (
+            f"No {' and no '.join(missing)} of single groups is known yet: "
+            "the report at the end of the run has what the search needed."
+        )
     return (
         f"This run recorded no {' and no '.join(missing)} of single groups. A search measures them "
         "only when plain int8 misses the bar, or its strategy needs them."

@@ -154,6 +154,53 @@ def many_trials():
     return made
 
 
+def metric(name, fp32, int8, *, higher=True, relative=0.01, weight=None):
+    loss = fp32 - int8 if higher else int8 - fp32
+    return {
+        "name": name, "fp32": fp32, "int8": int8, "loss": loss, "loss_relative": loss / fp32,
+        "allowance": relative * fp32, "weight": weight, "met": loss <= relative * fp32,
+        "criterion": {
+            "relative": relative, "absolute": None, "higher_is_better": higher,
+            "text": f"at most {100 * relative:g} % relative loss",
+        },
+    }  # fmt: skip
+
+
+def several(*, weights=(None, None)):
+    """Two metrics, the second an error; least memory wins; trials differ in their settings."""
+    history = []
+    for index, (top, error, fp32, equalization) in enumerate(
+        [(0.79, 0.26, (), 0.5), (0.795, 0.254, ("conv1",), 0.0), (0.797, 0.251, ("conv1",), 0.5)], 1
+    ):
+        used = max((0.8 - top) / 0.008, (error - 0.25) / 0.005)
+        costs = {"modelsize": 4e5 * index} | ({"footprint": 3e8 - 1e6 * index} if used <= 1 else {})
+        one = trial(index, score=top, fp32=fp32, met=used <= 1, costs=costs)
+        one["config"] |= {"equalization": equalization, "samples": 64}
+        history.append(one | {"scores": {"topk": top, "MSE": error}, "loss": 0.008 * used})
+    made = report(history=history, shipped=3)
+    text = "topk: at most 1 % relative loss; MSE: at most 2 % relative loss"
+    metrics = [
+        metric("topk", 0.8, 0.797, weight=weights[0]),
+        metric("MSE", 0.25, 0.251, higher=False, relative=0.02, weight=weights[1]),
+    ]
+    unsure = "how sure the losses are is not known: intervals are for a single metric"
+    made["accuracy"] |= {"metric": "topk", "met": True, "metrics": metrics, "certainty": unsure}
+    made["accuracy"]["criterion"]["text"] = text
+    made["search"]["objective"] = {
+        "names": ["footprint", "performance"], "weights": [0.7, 0.3],
+        "text": "0.7 × footprint + 0.3 × performance",
+    }  # fmt: skip
+    return made
+
+
+def weighted():
+    """Two metrics of which one may make up for the other."""
+    made = several(weights=(0.8, 0.2))
+    made["accuracy"]["weighted"] = {"loss": 0.0026, "allowance": 0.0074}
+    made["search"]["objective"] = {"names": ["modelsize"], "weights": [], "text": "modelsize"}
+    return made
+
+
 def many_ops(count=2000):
     kinds = ("int8", "int8", "int8", "fp32")
     ops = [
@@ -185,6 +232,8 @@ REPORTS = {
     "one": report,
     "hundred": many_trials,
     "large": many_ops,
+    "several": several,
+    "weighted": weighted,
     "failed": failed,
     "unchecked": unchecked,
     "slow": lambda: report(latency=NO_LATENCY),

@@ -56,6 +56,9 @@ addEventListener("load", () => {
   found.outside = all(".plot text, .card *, h1, h2").filter(
     (one) => shown(one) && (box(one).left < 0 || box(one).right > innerWidth + 1)
   ).map((one) => one.textContent);
+  found.spills = all(".panel > *").filter(
+    (one) => shown(one) && box(one).right > box(one.parentNode).right + 1
+  ).map((one) => one.className || one.tagName);
   found.small = all("main *").filter(
     (one) => shown(one) && one.textContent.trim() && parseFloat(getComputedStyle(one).fontSize) < 11
   ).length;
@@ -136,6 +139,10 @@ def look(page, folder, *, width, dark=False):
         ("large", 1280, False),
         ("failed", 400, False),
         ("unchecked", 1280, False),
+        ("several", 1200, False),
+        ("several", 400, True),
+        ("weighted", 1200, True),
+        ("weighted", 400, False),
     ],
 )
 def test_it_is_quiet_and_readable(name, width, dark, tmp_path):
@@ -148,6 +155,7 @@ def test_it_is_quiet_and_readable(name, width, dark, tmp_path):
     assert found["wide"] <= 0, "the page must not scroll sideways"
     assert found["overlaps"] == []
     assert found["outside"] == []
+    assert found["spills"] == [], "what is too wide must scroll in its own box"
     assert found["small"] == 0
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lpot_examples.report.charts import axis, estimated_ms, loss_line, trial_plot
+from lpot_examples.report.charts import axis, loss_line, metric_line, trial_plot
 from lpot_examples.report.document import parse_report
-from tests.report.reports import latency_map, many_trials, op, report, trial
+from tests.report.reports import many_trials, report, several, trial
 
 
 @pytest.mark.parametrize(
@@ -50,34 +50,6 @@ def test_accuracy_is_drawn_against_measured_latency_where_every_trial_has_it():
     # From the top: fp32, the winner, the bar, the one that misses it.
     heights = [by_kind["fp32"].y, by_kind["winner"].y, found.bar, by_kind["missed"].y]
     assert heights == sorted(heights)
-
-
-def test_else_against_the_sum_of_what_was_measured():
-    history = [trial(1, score=0.797), trial(2, score=0.798, fp32=["a"])]
-    made = report(history=history)
-    crossing = {
-        "tensor": "a", "maker": "a", "readers": ["b"], "outside": False,
-        "quantize": 0.25, "dequantize": 0.125,
-    }  # fmt: skip
-    times = {"a": (1.0, 3.0), "b": (0.5, 1.0)}
-    made["search"]["latency_map"] = latency_map(times, crossings=[crossing], rest=2.0)
-    parsed = parse_report(made)
-    costs = [estimated_ms(parsed, one) for one in (*parsed.search.history, None)]
-    assert costs == [3.5, 5.75, 6.0]
-    assert "estimated" in plot(made).x_title
-    assert estimated_ms(parse_report(report()), None) is None
-
-
-def test_else_against_groups_in_fp32():
-    ops = [op("a"), op("b"), op("c", precision="fp32"), op("move", group="")]
-    found = plot(report(ops=ops))
-    assert found.x_title.startswith("groups left in fp32")
-    assert "not measured" in found.absent
-    fp32 = next(point for point in found.points if point.kind == "fp32")
-    assert fp32.x == found.x.at(2)  # c cannot be int8, so it is no cost of fp32
-    without = plot(report(ops=[]))
-    assert "fp32" not in kinds(without)
-    assert without.fp32_line is not None
 
 
 def test_no_score_no_plot():
@@ -145,3 +117,36 @@ def test_the_loss_lies_beside_the_bar():
     assert found.low is None
     assert found.zero < found.loss < found.bar
     assert loss_line(parse_report(report(history=[], shipped=None))) is None
+
+
+def test_of_several_metrics_the_share_of_the_allowance_is_drawn():
+    found = plot(several())
+    assert found.y_title == "loss, % of what is allowed"
+    assert not found.pass_above
+    met = {p.tip.split(":")[0]: p.y > found.bar for p in found.points}  # places are from the top
+    assert met == {"trial 2": True, "trial 3": True}
+    assert found.fp32_line > found.bar
+    assert "topk 0.7970, MSE 0.2510" in found.points[-1].tip
+    assert "equalization 0.5" in found.points[-1].tip
+
+
+def test_where_a_metric_may_lose_nothing_the_first_one_is_drawn():
+    made = several()
+    for one in made["search"]["history"]:
+        one["allowance"] = 0.0
+    made["accuracy"]["metrics"][1]["allowance"] = 0.0
+    found = plot(made)
+    assert found.y_title == "topk"
+    assert found.pass_above
+    assert found.bar == pytest.approx(100 - found.y.at(0.8 - 0.008), abs=1e-3)
+
+
+def test_each_metric_has_a_line():
+    first, second = map(metric_line, parse_report(several()).accuracy.metrics)
+    assert first.unit == second.unit == "%"
+    assert first.zero < first.loss < first.bar  # 0.375 % of 1 %
+    assert second.zero < second.loss < second.bar
+    assert second.bar - second.zero > 4 * (second.loss - second.zero) > 0  # 0.4 % of 2 %
+    unknown = several()
+    unknown["accuracy"]["metrics"][0]["loss"] = None
+    assert metric_line(parse_report(unknown).accuracy.metrics[0]) is None

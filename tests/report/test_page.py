@@ -8,7 +8,16 @@ import pytest
 
 from lpot_examples.errors import LpotError, OutputError
 from lpot_examples.report.page import render, write_page
-from tests.report.reports import HOSTILE, NO_LATENCY, REPORTS, many_trials, report, trial
+from tests.report.reports import (
+    HOSTILE,
+    NO_LATENCY,
+    REPORTS,
+    many_trials,
+    report,
+    several,
+    trial,
+    weighted,
+)
 
 # HTML lets these be left open.
 OPTIONAL = {"tr", "td", "th", "li", "p", "option"}
@@ -181,3 +190,75 @@ def test_a_page_is_whole_or_not_written(tmp_path):
     with pytest.raises(OutputError, match="cannot write the page"):
         write_page(report(), tmp_path / "nowhere" / "x.html")
     assert not [*tmp_path.iterdir()]
+
+
+def test_several_metrics_each_have_a_row_and_a_chart():
+    words = Reader(render(several())).words
+    for text in (
+        "accuracy bars met 2 of 2 topk 0.8000 → 0.7970, MSE 0.2500 → 0.2510",
+        "Each metric must meet its own bar.",
+        "Bar: topk: at most 1 % relative loss; MSE: at most 2 % relative loss ·",
+        "loss of topk, % of fp32",
+        "loss of MSE, % of fp32",
+        "topk at most 1 % relative loss met 0.8000 0.7970 0.38 % lost",
+        "MSE at most 2 % relative loss met 0.2500 0.2510 0.40 % lost",
+        "those of the metric that lost most of what it may",
+    ):
+        assert text.replace(" ·", "") in words, text
+    assert "relative loss of topk" not in words
+    # Every score of every trial.
+    assert "2 met 0.7950 0.2540 +0.0064 0.0080 1 298.00" in words
+
+
+def test_weights_are_shown_and_the_sum_decides():
+    words = Reader(render(weighted())).words
+    assert "weighted loss, of what is allowed 35 %" in words
+    assert "The weighted loss is +0.0026; the bar allows 0.0074" in words
+    assert "topk at most 1 % relative loss met 0.8000 0.7970 0.38 % lost 0.8" in words
+    made = weighted()
+    made["accuracy"]["weighted"] = {"loss": -0.01, "allowance": 0.0}
+    assert "of what is allowed none" in Reader(render(made)).words
+
+
+def test_one_bar_of_several_metrics_is_said_to_be_of_each():
+    made = several()
+    for part in (made["accuracy"], *made["accuracy"]["metrics"]):
+        part["criterion"]["text"] = "at most 1 % relative loss"
+    words = Reader(render(made)).words
+    assert "Bar: at most 1 % relative loss of each of topk, MSE" in words
+
+
+def test_the_objective_is_named_unless_it_is_latency():
+    words = Reader(render(several())).words
+    assert "objective: 0.7 × footprint + 0.3 × performance" in words
+    assert "the one to ship is chosen by 0.7 × footprint" in words
+    assert "peak memory, MB" in words
+    assert "peak memory 297 MB" in words
+    assert "file size, MB" in Reader(render(weighted())).words
+    words = Reader(render(report())).words
+    assert "objective" not in words
+    assert "is chosen by" not in words
+
+
+def test_trials_say_how_they_differ():
+    words = Reader(render(several())).words
+    assert "minmax/mse , equalization 0.5" in words
+    assert "minmax/mse , not equalized" in words
+    assert "Settings of all trials: biases corrected, 64 samples." in words
+    assert "Settings: equalization 0.5, biases corrected." in Reader(render(report())).words
+
+
+def test_the_runner_up_is_told():
+    made = report()
+    ratio = {"value": 1.12, "interval": {"low": 1.05, "high": 1.2, "confidence": 0.95}}
+    made["search"]["runner_up"] = {"trial": 3, "instead_of": 1, "ratio": ratio, "taken": True}
+    words = Reader(render(made)).words
+    assert "Trial 3, the runner-up, was timed in the same rounds: 1.12 times as fast as" in words
+    assert "(1.05 to 1.20), so it is the result." in words
+
+
+def test_what_an_unfinished_run_does_not_know_yet():
+    made = report()
+    made["search"]["complete"] = False
+    words = Reader(render(made)).words
+    assert "No sensitivity and no latency of single groups is known yet" in words
