@@ -25,16 +25,16 @@ MAY_IMPORT = {
     "graph": {"errors"},
     "quantize": {"errors"},
     "calibration": {"errors"},
-    "evaluation": {"errors", "calibration"},
-    "data": {"errors"},
-    "zoo": {"errors"},
+    "evaluation": {"errors", "calibration", "data", "spec"},
+    "data": {"child", "errors", "spec", "workspace"},
+    "zoo": {"child", "data", "errors", "evaluation", "workspace"},
     "journal": {"errors"},
     "child": set(),
     "execution": {"child", "errors", "evaluation", "host"},
     "benchmark": {"child", "errors", "host"},
     "search": {"errors", "graph", "spec"},
     "trackers": {"errors", "evaluation", "events", "search", "spec"},
-    "backends": {"errors", "host", "graph", "quantize", "calibration"},
+    "backends": {"calibration", "child", "errors", "graph", "host", "quantize"},
 }
 
 # Who may name a framework's backend; all others know backends/base.py.

@@ -148,7 +148,7 @@ def test_what_is_missing_is_said(infer):
         Quantization("digits.yaml")(FROZEN)
     with pytest.raises(LpotError, match="q_func is for quantization-aware training"):
         Quantization("digits.yaml")(FROZEN, infer, q_func=print)
-    with pytest.raises(LpotError, match="eval_dataloader is not supported yet"):
+    with pytest.raises(LpotError, match=r"digits\.yaml: evaluation\.accuracy needs a metric"):
         Quantization("digits.yaml")(FROZEN, infer, eval_dataloader=np.ones((2, 2)))
     with pytest.raises(ModelError, match="got int"):
         Quantization("digits.yaml")(3, infer)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from preprocess import TRANSFORM
+from q_dataloader import NETWORK
 
-from lpot_examples.data.imagenet import imagenet_images
-from lpot_examples.data.loader import BatchLoader
 from lpot_examples.evaluation.classification import TopKEvaluation
 
 
 def build(
     *, dataset_location: Path | None = None, batch_size: int = 8, limit: int | None = None
 ) -> TopKEvaluation:
-    """Return the evaluation of the images of ``labels.txt``, or of the first ``limit`` of them."""
-    samples = imagenet_images(dataset_location, topology="squeezenet", limit=limit)
-    loader = BatchLoader(samples, TRANSFORM, batch_size)
-    return TopKEvaluation(loader, samples=len(samples), classes=1000)
+    """Return the evaluation of the labelled images, or of the first ``limit`` of them."""
+    return NETWORK.evaluation(dataset_location, batch_size=batch_size, limit=limit)

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from lpot_examples.cli import benchmark, report, tune
+from lpot_examples.cli import benchmark, dataset, new, prepare_model, report, tune
 from lpot_examples.errors import LpotError
 
 _STOPPED = 130
@@ -27,6 +27,9 @@ app = typer.Typer(
 tune.register(app)
 benchmark.register(app)
 report.register(app)
+dataset.register(app)
+new.register(app)
+prepare_model.register(app)
 
 
 @app.callback()

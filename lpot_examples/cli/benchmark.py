@@ -14,9 +14,8 @@ import typer
 from lpot_examples.errors import LpotError, OutputError
 
 if TYPE_CHECKING:
-    from lpot_examples.spec import Spec
     from lpot_examples.spec.evaluation import Performance
-    from lpot_examples.zoo.topologies import Topology
+    from lpot_examples.task import Task
 
 _HELP = (
     "Measure the accuracy or the latency of one or more models.\n\n"
@@ -30,6 +29,8 @@ _EXAMPLES = """Examples:
 
   run_benchmark.sh --topology=fastestdet --input_model=fastestdet-int8.pb
   --dataset_location=coco/ --mode=accuracy
+
+  run_benchmark.sh --config=my.yaml --input_model=fp32.pb,int8.pb --mode=accuracy
 
   run_benchmark.sh --input_model=fp32.pb,int8.pb --mode=benchmark --batch_size=1
 
@@ -49,7 +50,7 @@ class _Subject:
     """The models to measure, and what is known of them."""
 
     paths: tuple[Path, ...]
-    topology: Topology | None
+    task: Task | None
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     performance: Performance | None
@@ -72,14 +73,16 @@ def benchmark(
         typer.Option(
             "--input_model",
             metavar="FILE[,FILE...]",
-            help="Frozen .pb files; the first is the baseline. "
-            "(default: the topology's embedded model)",
+            help="Networks; the first is the baseline. (default: the topology's own, downloaded "
+            "where the catalogue knows it)",
         ),
     ] = "",
     dataset_location: Annotated[
         Path | None,
         typer.Option(
-            "--dataset_location", metavar="FOLDER", help="Dataset, where none is embedded."
+            "--dataset_location",
+            metavar="FOLDER",
+            help="Dataset, where none is embedded. (default: datasets/coco or datasets/imagenet)",
         ),
     ] = None,
     mode: Annotated[Mode, typer.Option(help="What to measure.")] = Mode.benchmark,
@@ -143,10 +146,17 @@ def benchmark(
     if output_json is not None:
         _check_writable(output_json)
     subject = _subject(
-        topology, input_model=input_model, config=config, inputs=inputs, outputs=outputs
+        topology,
+        input_model=input_model,
+        config=config,
+        dataset_location=dataset_location,
+        batch_size=batch_size,
+        inputs=inputs,
+        outputs=outputs,
+        scored=mode is Mode.accuracy,
     )
     if mode is Mode.accuracy:
-        result = _accuracy(subject, dataset_location=dataset_location, batch_size=batch_size)
+        result = _accuracy(subject)
     else:
         result = _latency(
             subject,
@@ -162,39 +172,43 @@ def benchmark(
 
 
 def _subject(
-    name: str, *, input_model: str, config: Path | None, inputs: str, outputs: str
+    name: str,
+    *,
+    input_model: str,
+    config: Path | None,
+    dataset_location: Path | None,
+    batch_size: int | None,
+    inputs: str,
+    outputs: str,
+    scored: bool,
 ) -> _Subject:
-    topology = None
-    if name:
-        from lpot_examples.zoo.topologies import find_topology
-
-        topology = find_topology(name)
     paths = tuple(Path(word) for word in _words(input_model))
-    if not paths and topology is not None and topology.embedded_model is not None:
-        paths = (topology.embedded_model,)
+    task = None
+    if name or config is not None:
+        from lpot_examples.cli.prepare_model import prepare
+        from lpot_examples.task import open_task
+
+        task = open_task(
+            topology=name,
+            config=config,
+            dataset_location=dataset_location,
+            batch_size=batch_size,
+            needs_data=scored,
+        ).with_model(paths[0] if paths else None, prepare=prepare)
+        paths = paths or (task.found_model,)
     if not paths:
         raise LpotError(
-            f"topology '{name}' has no embedded model. Give one with --input_model=model.pb."
-            if name
-            else "a model is required. Give --input_model=model.pb, or --topology with an embedded "
-            "model."
+            "a model is required. Give --input_model=model.pb, or --topology or --config with a "
+            "model of its own."
         )
-    spec = _read_spec(config or (topology.spec_path if topology is not None else None))
+    spec = task.spec if task is not None else None
     return _Subject(
         paths=paths,
-        topology=topology,
+        task=task,
         inputs=_words(inputs) or (tuple(spec.model.inputs) if spec else ()),
         outputs=_words(outputs) or (tuple(spec.model.outputs) if spec else ()),
-        performance=spec.evaluation.performance if spec and spec.evaluation else None,
+        performance=spec.evaluation.performance if spec else None,
     )
-
-
-def _read_spec(path: Path | None) -> Spec | None:
-    if path is None:
-        return None
-    from lpot_examples.spec import load_spec
-
-    return load_spec(path)
 
 
 def _latency(
@@ -251,20 +265,20 @@ def _from_spec(performance: Performance | None) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _accuracy(
-    subject: _Subject, *, dataset_location: Path | None, batch_size: int | None
-) -> dict[str, Any]:
+def _accuracy(subject: _Subject) -> dict[str, Any]:
     from lpot_examples.backends.tensorflow.model import load_model
     from lpot_examples.cli.benchmark_tables import print_accuracy
     from lpot_examples.cli.console import progress
     from lpot_examples.evaluation.evaluator import Evaluator
     from lpot_examples.host import host_info, library_versions
 
-    if subject.topology is None:
+    function = subject.task.eval_func() if subject.task is not None else None
+    if function is None or subject.task is None:
         raise LpotError(
-            "--mode=accuracy needs --topology, whose evaluation function scores the models."
+            "--mode=accuracy needs --topology, whose evaluation function scores the models, or "
+            "--config with evaluation.accuracy."
         )
-    evaluate = Evaluator(subject.topology.eval_func(dataset_location, batch_size))
+    evaluate = Evaluator(function)
     scores = {}
     for path in subject.paths:
         model = load_model(path, inputs=subject.inputs, outputs=subject.outputs)
@@ -274,7 +288,7 @@ def _accuracy(
     print_accuracy(scores)
     return {
         "mode": "accuracy",
-        "topology": subject.topology.name,
+        "topology": subject.task.name,
         "models": {
             path: {
                 "metric": result.metric,

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-from lpot_examples.errors import LpotError
-
-if TYPE_CHECKING:
-    from lpot_examples.zoo.topologies import Topology
 
 _HELP = (
     "Find the fastest int8/fp32 form of a model that verifiably clears an accuracy bar.\n\n"
@@ -27,6 +20,8 @@ _EXAMPLES = """Examples:
 
   run_tuning.sh --topology=fastestdet --input_model=fastestdet.pb
   --dataset_location=coco/ --output_model=fastestdet-int8.pb
+
+  run_tuning.sh --config=my.yaml --input_model=my.pb
 
   run_tuning.sh --topology=digits --config=my.yaml --target_isa=avx2
 
@@ -50,7 +45,8 @@ def tune_command(
         typer.Option(
             "--input_model",
             metavar="FILE",
-            help="Frozen fp32 .pb. (default: the topology's embedded model)",
+            help="The fp32 network. (default: the topology's own, downloaded where the catalogue "
+            "knows it)",
         ),
     ] = None,
     output_model: Annotated[
@@ -62,12 +58,18 @@ def tune_command(
     dataset_location: Annotated[
         Path | None,
         typer.Option(
-            "--dataset_location", metavar="FOLDER", help="Dataset, where none is embedded."
+            "--dataset_location",
+            metavar="FOLDER",
+            help="Dataset, where none is embedded. (default: datasets/coco or datasets/imagenet)",
         ),
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="YAML", help="A tuning spec in place of the topology's own."),
+        typer.Option(
+            metavar="YAML",
+            help="A tuning spec in place of the topology's own; without --topology it also says "
+            "where the data is and how it is scored.",
+        ),
     ] = None,
     batch_size: Annotated[
         int | None,
@@ -145,60 +147,46 @@ def tune_command(
 ) -> None:
     """Find the fastest int8/fp32 form of a model that verifiably clears an accuracy bar."""
     from lpot_examples.cli.listener import ConsoleListener
+    from lpot_examples.cli.prepare_model import prepare
     from lpot_examples.cli.tune_tables import print_result
     from lpot_examples.quantization import tune
-    from lpot_examples.spec import load_spec
+    from lpot_examples.task import open_task
 
-    if not topology:
-        raise LpotError(
-            "--topology is required: it names the folder with the model's q_dataloader.py and "
-            "eval_func.py, such as --topology=ssd_shapes."
-        )
-    from lpot_examples.zoo.topologies import find_topology
-
-    folder = find_topology(topology)
     overrides: dict[str, Any] = {
         "tuning.exit_policy.max_trials": max_trials,
         "tuning.exit_policy.timeout": timeout,
         "tuning.workspace.path": str(workspace) if workspace else None,
     }
-    given = {key: value for key, value in overrides.items() if value is not None}
-    spec = load_spec(config or folder.spec_path, overrides=given)
-    model = input_model or folder.embedded_model
-    if model is None:
-        raise LpotError(
-            f"topology '{topology}' has no embedded model. Give one with --input_model=model.pb; "
-            f"{folder.folder / 'README.md'} says where to get it."
-        )
+    task = open_task(
+        topology=topology,
+        config=config,
+        overrides={key: value for key, value in overrides.items() if value is not None},
+        dataset_location=dataset_location,
+        batch_size=batch_size,
+        limit=limit,
+    ).with_model(input_model, prepare=prepare)
     listener = ConsoleListener()
+    if dataset_location is None and task.dataset_location is not None:
+        listener.note(f"dataset: {task.dataset_location}")
     try:
         result = tune(
-            spec,
-            model,
-            folder.q_dataloader(dataset_location),
-            eval_func=folder.eval_func(dataset_location, batch_size, limit),
+            task.spec,
+            task.model,
+            task.q_dataloader(),
+            eval_func=task.eval_func(),
             output=output_model,
             engine=engine,
             target_isa=target_isa or None,
-            data_identity=_data_identity(folder, dataset_location, limit),
+            data_identity=task.data_identity(),
             listener=listener,
             benchmark_seconds=benchmark_seconds,
             mlflow=mlflow,
             workers=workers,
             trial_timeout=trial_timeout,
-            build_eval_func=partial(folder.eval_func, dataset_location, batch_size, limit),
+            build_eval_func=task.eval_func,
         )
     finally:
         listener.close()
     print_result(result)
     if result.met is False:
         raise typer.Exit(2)
-
-
-def _data_identity(topology: Topology, location: Path | None, limit: int | None) -> str:
-    """Describe the data and the code that reads and scores it; if it changes, a run is new."""
-    where = str(location.resolve()) if location is not None else "embedded"
-    code = hashlib.sha256()
-    for path in sorted(topology.folder.glob("*.py")):
-        code.update(path.name.encode() + path.read_bytes())
-    return f"{topology.name} {where} {limit or 'all'} {code.hexdigest()[:16]}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def coco_images(
     for path in (root / split, file):
         if not path.exists():
             raise DataError(f"{path} is missing. {purpose}")
-    content = _read(file)
+    content = read_instances(file)
     images = _checked_images(content, file)
     _check_annotations(content, images, file)
     samples = first(
@@ -100,7 +100,12 @@ def coco_calibration(
     return samples
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_instances(file: Path) -> dict[str, Any]:
+    """Read an instances file, whose rows are not checked yet.
+
+    Raises:
+        DataError: If it cannot be read, is not JSON or lacks one of COCO's lists.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
@@ -126,15 +131,28 @@ def _rows(value: object) -> bool:
 def _checked_images(content: Mapping[str, Any], file: Path) -> dict[int, dict[str, Any]]:
     images: dict[int, dict[str, Any]] = {}
     for index, row in enumerate(content["images"]):
-        place = f"{file}: images[{index}]"
-        if not isinstance(row.get("id"), int) or not isinstance(row.get("file_name"), str):
-            raise DataError(f"{place} must have an integer id and a file_name; it is {row}.")
-        if not all(isinstance(row.get(key), int) and row[key] > 0 for key in ("width", "height")):
-            raise DataError(f"{place} must have its width and height in pixels; it is {row}.")
-        if row["id"] in images:
-            raise DataError(f"{place} repeats the image id {row['id']}. Ids must be unique.")
+        check_image(row, images, place=f"{file}: images[{index}]")
         images[row["id"]] = row
     return images
+
+
+def check_image(row: Mapping[str, Any], known: Collection[int], *, place: str) -> None:
+    """Check one row of ``images``.
+
+    Args:
+        row: The row.
+        known: The ids of the rows before it.
+        place: Where it is, for the error message.
+
+    Raises:
+        DataError: If it lacks its id, file name or size, or repeats an id.
+    """
+    if not isinstance(row.get("id"), int) or not isinstance(row.get("file_name"), str):
+        raise DataError(f"{place} must have an integer id and a file_name; it is {row}.")
+    if not all(isinstance(row.get(key), int) and row[key] > 0 for key in ("width", "height")):
+        raise DataError(f"{place} must have its width and height in pixels; it is {row}.")
+    if row["id"] in known:
+        raise DataError(f"{place} repeats the image id {row['id']}. Ids must be unique.")
 
 
 def _check_annotations(
@@ -143,17 +161,39 @@ def _check_annotations(
     categories = {row.get("id") for row in content["categories"]}
     for index, row in enumerate(content["annotations"]):
         place = f"{file}: annotations[{index}] (id {row.get('id')})"
-        if row.get("image_id") not in images:
-            raise DataError(
-                f"{place} is for image id {row.get('image_id')}, which is not among the images. "
-                "Use the annotations that were made for these images."
-            )
-        if row.get("category_id") not in categories:
-            raise DataError(
-                f"{place} has category id {row.get('category_id')}, which is not among the "
-                f"{len(categories)} categories. Correct it or add the category."
-            )
-        _check_box(row.get("bbox"), _size(images[row["image_id"]]), place)
+        check_annotation(row, images=images, categories=categories, place=place)
+
+
+def check_annotation(
+    row: Mapping[str, Any],
+    *,
+    images: Mapping[int, Mapping[str, Any]],
+    categories: Collection[int],
+    place: str,
+) -> None:
+    """Check one row of ``annotations``.
+
+    Args:
+        row: The row.
+        images: The rows of ``images`` by id.
+        categories: The ids of the categories.
+        place: Where the row is, for the error message.
+
+    Raises:
+        DataError: If its image or category does not exist, or its box is malformed or outside its
+            image.
+    """
+    if not isinstance(row.get("image_id"), int) or row["image_id"] not in images:
+        raise DataError(
+            f"{place} is for image id {row.get('image_id')}, which is not among the images. "
+            "Use the annotations that were made for these images."
+        )
+    if not isinstance(row.get("category_id"), int) or row["category_id"] not in categories:
+        raise DataError(
+            f"{place} has category id {row.get('category_id')}, which is not among the "
+            f"{len(categories)} categories. Correct it or add the category."
+        )
+    _check_box(row.get("bbox"), _size(images[row["image_id"]]), place)
 
 
 def _check_box(box: object, size: tuple[int, int], place: str) -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lpot_examples.data.prefetch import CACHE_BYTES, Prefetcher, chunks
 from lpot_examples.data.transforms import ImageTransform
 from lpot_examples.errors import DataError
 
-Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
-CACHE_BYTES = 1 << 30
-_THREADS = 2
+Batch = tuple[NDArray[Any], NDArray[np.int64]]
 _AHEAD = 2  # batches being decoded while the consumer works
 
 
@@ -37,7 +37,7 @@ class Sample:
 
 
 class BatchLoader:
-    """Yields ``(inputs, labels)``: float32 [n, height, width, 3] and int64 [n].
+    """Yields ``(inputs, labels)``: images [n, height, width, channels] and int64 [n].
 
     Each ``iter()`` starts again and gives the same batches in the same order; the last batch may
     be smaller. The resized images stay in memory as bytes up to ``cache_bytes``, so that a second
@@ -69,8 +69,12 @@ class BatchLoader:
         self.samples = tuple(samples)
         self.transform = transform
         self.batch_size = batch_size
-        self._cacheable = cache_bytes // (transform.height * transform.width * 3)
-        self._cache: dict[int, NDArray[np.uint8]] = {}
+        self._images = Prefetcher(
+            self._load,
+            weigh=attrgetter("nbytes"),
+            cache_bytes=cache_bytes,
+            ahead=_AHEAD * batch_size,
+        )
 
     def __len__(self) -> int:
         """The number of batches."""
@@ -82,33 +86,18 @@ class BatchLoader:
 
     def ordered(self, order: Sequence[int] | NDArray[np.int64]) -> Iterator[Batch]:
         """Yield batches of the samples with these indices, in this order."""
-        starts = deque(range(0, len(order), self.batch_size))
-        pending: deque[tuple[list[int], list[Callable[[], NDArray[np.uint8]]]]] = deque()
-        with ThreadPoolExecutor(_THREADS) as pool:
-            try:
-                while starts or pending:
-                    while starts and len(pending) < _AHEAD:
-                        start = starts.popleft()
-                        rows = [int(row) for row in order[start : start + self.batch_size]]
-                        pending.append((rows, [self._begin(pool, row) for row in rows]))
-                    rows, images = pending.popleft()
-                    yield self._batch(rows, [image() for image in images])
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        rows = [int(row) for row in order]
+        numbers = chunks(rows, self.batch_size)
+        with closing(self._images.items(rows)) as images:
+            for batch in chunks(images, self.batch_size):
+                values = self.transform.normalize(np.stack(batch))
+                labels = [self._label(row) for row in next(numbers)]
+                yield values, np.asarray(labels, dtype=np.int64)
 
-    def _begin(self, pool: ThreadPoolExecutor, row: int) -> Callable[[], NDArray[np.uint8]]:
-        """Start decoding a row unless it is in memory; the result gives it when ready."""
-        if row in self._cache:
-            return lambda: self._cache[row]
+    def _load(self, row: int) -> NDArray[np.uint8]:
         sample = self.samples[row]
-        decoding: Future[NDArray[np.uint8]] = pool.submit(
-            self.transform.load, sample.path, sample.size
-        )
-        return decoding.result
+        return self.transform.load(sample.path, sample.size)
 
-    def _batch(self, rows: Sequence[int], images: list[NDArray[np.uint8]]) -> Batch:
-        for row, image in zip(rows, images, strict=True):
-            if row < self._cacheable:
-                self._cache.setdefault(row, image)
-        labels = np.asarray([self.samples[row].label for row in rows], dtype=np.int64)
-        return self.transform.normalize(np.stack(images)), labels
+    def _label(self, row: int) -> int:
+        """Return the label of a row that was loaded."""
+        return self.samples[row].label

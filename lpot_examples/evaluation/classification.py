@@ -113,8 +113,10 @@ def class_scores(output: object, samples: int, classes: int) -> NDArray[Any]:
         if sides[:1] == (samples,) and max(sides[1:], default=1) == classes == np.prod(sides[1:]):
             return output.reshape(samples, classes)
     shape = list(output.shape) if isinstance(output, np.ndarray) else type(output).__name__
+    other = isinstance(shape, list) and bool(shape) and abs(shape[-1] - classes) == 1
+    hint = " One more or less may be a score for background: see 'background'." if other else ""
     raise EvaluationError(
         f"The model must give one array of {classes} class scores per image, [{samples}, {classes}]"
         f" for this batch; it gave {shape}. Use a model of this topology, or name its output in "
-        "the yaml."
+        f"the yaml.{hint}"
     )

@@ -24,11 +24,14 @@ class Detections:
         boxes: [N, 4], corners (x1, y1, x2, y2) in pixels of the original image.
         scores: [N], higher is more certain.
         categories: integer [N], category ids of the annotations.
+        masks: One per box, of the whole image, in COCO's run lengths; None where the network gives
+            none.
     """
 
     boxes: NDArray[Any]
     scores: NDArray[Any]
     categories: NDArray[Any]
+    masks: Sequence[Mapping[str, Any]] | None = None
 
 
 Decode = Callable[[Any, NDArray[np.int64]], Sequence[Detections]]
@@ -45,6 +48,8 @@ class DetectionEvaluation:
             all are evaluated.
         decode: Turns the model's output for a batch into the `Detections` of each image. It
             raises `EvaluationError` for an output of the wrong shape.
+        masks: Whether masks are scored besides boxes: there are then two scores, ``box mAP`` and
+            ``mask mAP``. Every annotation needs a segmentation and every detection a mask.
 
     Attributes:
         samples: How many images are evaluated.
@@ -56,8 +61,10 @@ class DetectionEvaluation:
         *,
         ground_truth: Mapping[str, Any],
         decode: Decode,
+        masks: bool = False,
     ) -> None:
         self.samples = len(ground_truth["images"])
+        self._masks = masks
         self._batches = batches
         self._truth = ground_truth
         self._decode = decode
@@ -68,7 +75,8 @@ class DetectionEvaluation:
     ) -> EvaluationResult:
         """Score ``model`` on all images; mAP, with the other COCO scores in the details.
 
-        The result can be resampled by images, in ascending order of their ids.
+        The result can be resampled by images, in ascending order of their ids, unless masks are
+        scored too.
 
         Args:
             model: Maps a batch to what ``decode`` takes.
@@ -77,8 +85,11 @@ class DetectionEvaluation:
         Raises:
             EvaluationError: If the model's output does not fit, or nothing is annotated.
         """
-        evaluation = self.evaluate(model, progress=progress)
+        results = self._results(model, progress)
+        evaluation = evaluate_coco(self._truth, results)
         scores = evaluation.scores
+        if self._masks:
+            return self._with_masks(scores, results)
         return EvaluationResult(
             score=scores["mAP"],
             metric="mAP",
@@ -90,7 +101,25 @@ class DetectionEvaluation:
     def evaluate(
         self, model: Callable[[Any], Any], *, progress: Progress | None = None
     ) -> CocoEvaluation:
-        """Score ``model`` as a call does, and keep what a bootstrap over images needs."""
+        """Score the boxes as a call does, and keep what a bootstrap over images needs."""
+        return evaluate_coco(self._truth, self._results(model, progress))
+
+    def _with_masks(
+        self, boxes: dict[str, float], results: list[dict[str, Any]]
+    ) -> EvaluationResult:
+        masks = evaluate_coco(self._truth, results, kind="segm").scores
+        return EvaluationResult(
+            score=boxes["mAP"],
+            metric="box mAP",
+            samples=self.samples,
+            details={**boxes, **{f"mask {name}": score for name, score in masks.items()}},
+            scores={"box mAP": boxes["mAP"], "mask mAP": masks["mAP"]},
+        )
+
+    def _results(
+        self, model: Callable[[Any], Any], progress: Progress | None
+    ) -> list[dict[str, Any]]:
+        """Run the model on all images; what it found, as COCO results."""
         results: list[dict[str, Any]] = []
         done = 0
         for inputs, image_ids in self._batches:
@@ -107,7 +136,7 @@ class DetectionEvaluation:
             done += len(ids)
             if progress is not None:
                 progress(done, self.samples)
-        return evaluate_coco(self._truth, results)
+        return results
 
 
 def coco_results(image_id: int, detections: Detections) -> list[dict[str, Any]]:
@@ -122,7 +151,11 @@ def coco_results(image_id: int, detections: Detections) -> list[dict[str, Any]]:
     corner, size = boxes[finite, :2], boxes[finite, 2:] - boxes[finite, :2]
     rows = np.concatenate([corner, size], axis=1).tolist()
     kinds = np.asarray(detections.categories)[finite].tolist()
-    return [
+    results: list[dict[str, Any]] = [
         {"image_id": image_id, "category_id": kind, "bbox": row, "score": score}
         for row, kind, score in zip(rows, kinds, scores[finite].tolist(), strict=True)
     ]
+    if detections.masks is not None:
+        for result, index in zip(results, np.flatnonzero(finite).tolist(), strict=True):
+            result["segmentation"] = detections.masks[index]
+    return results

@@ -77,7 +77,10 @@ class Evaluator:
         return _checked(returned)
 
     def fingerprint(self) -> str:
-        """Return a hash of the function's source, so that a changed one is not resumed."""
+        """Return a hash of the function's source, so that a changed one is not resumed.
+
+        An attribute ``identity``, where there is one, adds what the source does not tell.
+        """
         target = getattr(self._function, "__func__", self._function)
         if not inspect.isroutine(target):
             target = type(target)
@@ -85,6 +88,7 @@ class Evaluator:
             source = inspect.getsource(target)
         except (OSError, TypeError):
             source = getattr(target, "__qualname__", repr(type(target)))
+        source += str(getattr(self._function, "identity", ""))
         return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 

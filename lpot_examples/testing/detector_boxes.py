@@ -11,13 +11,13 @@ _IOU_THRESHOLD = 0.6
 
 
 def grid_anchors(
-    tf: Any, cells: tuple[int, int], scales: Sequence[float], ratios: Sequence[float]
+    tf: Any, cells: tuple[Any, Any], scales: Sequence[float], ratios: Sequence[float]
 ) -> Any:
     """Add the anchors of one feature map, computed in the graph as in the published files.
 
     Args:
         tf: The ``tensorflow`` module.
-        cells: Height and width of the map.
+        cells: Height and width of the map; integers or scalar tensors.
         scales: Sizes relative to the image.
         ratios: Aspect ratios.
 
@@ -29,8 +29,11 @@ def grid_anchors(
         flat_scales = tf.reshape(grid_scales, [-1])
         roots = tf.sqrt(tf.reshape(grid_ratios, [-1]))
         heights, widths = flat_scales / roots, flat_scales * roots
-        y = (tf.cast(tf.range(cells[0]), tf.float32) + 0.5) / float(cells[0])
-        x = (tf.cast(tf.range(cells[1]), tf.float32) + 0.5) / float(cells[1])
+        rows, columns = (
+            float(size) if isinstance(size, int) else tf.cast(size, tf.float32) for size in cells
+        )
+        y = (tf.cast(tf.range(cells[0]), tf.float32) + 0.5) / rows
+        x = (tf.cast(tf.range(cells[1]), tf.float32) + 0.5) / columns
         x, y = tf.meshgrid(x, y)
         all_heights, all_y = tf.meshgrid(heights, tf.reshape(y, [-1]))
         all_widths, all_x = tf.meshgrid(widths, tf.reshape(x, [-1]))
@@ -45,14 +48,16 @@ def decode(tf: Any, encoded: Any, anchors: Any, batch: Any) -> Any:
     Args:
         tf: The ``tensorflow`` module.
         encoded: Tensor [batch, anchors, 4].
-        anchors: Tensor [anchors, 4] of corners.
+        anchors: Tensor [anchors, 4] of corners, or [batch, anchors, 4] where images have their own.
         batch: Scalar tensor.
 
     Returns:
         A tensor [batch, anchors, 4] of corners.
     """
     with tf.name_scope("Decode"):
-        tiled = tf.reshape(tf.tile(tf.expand_dims(anchors, 0), tf.stack([batch, 1, 1])), [-1, 4])
+        if len(anchors.shape) == 2:
+            anchors = tf.tile(tf.expand_dims(anchors, 0), tf.stack([batch, 1, 1]))
+        tiled = tf.reshape(anchors, [-1, 4])
         y0, x0, y1, x1 = tf.unstack(tf.transpose(tiled), num=4)
         height, width = y1 - y0, x1 - x0
         y, x = y0 + height / 2.0, x0 + width / 2.0
@@ -65,7 +70,14 @@ def decode(tf: Any, encoded: Any, anchors: Any, batch: Any) -> Any:
 
 
 def postprocess(
-    tf: Any, boxes: Any, scores: Any, shapes: Any, *, detections: int, score_threshold: float
+    tf: Any,
+    boxes: Any,
+    scores: Any,
+    shapes: Any,
+    *,
+    detections: int,
+    score_threshold: float,
+    scope: str = "Postprocessor",
 ) -> tuple[Any, ...]:
     """Add the per-image, per-class suppression: a map in control flow.
 
@@ -76,6 +88,7 @@ def postprocess(
         shapes: int32 tensor [batch, 3] of the resized images.
         detections: Boxes kept per class and per image.
         score_threshold: Boxes below are dropped first.
+        scope: What its nodes are named after.
 
     Returns:
         Numbers, boxes, scores and classes of detections, padded with zeros.
@@ -90,7 +103,7 @@ def postprocess(
         return _sorted_and_padded(tf, found, detections, shape)
 
     kinds = (tf.float32,) * 4
-    with tf.name_scope("Postprocessor/"), tf.name_scope("BatchMultiClassNonMaxSuppression"):
+    with tf.name_scope(f"{scope}/"), tf.name_scope("BatchMultiClassNonMaxSuppression"):
         arguments = (boxes, scores, tf.cast(shapes, tf.float32))
         return tuple(tf.compat.v1.map_fn(one_image, arguments, dtype=kinds))
 

@@ -47,6 +47,7 @@ class Layers:
         batch_norm: See `detectors.DetectorSpec`.
         upsampling: Likewise.
         seed: Of the weights.
+        trainable: Whether weights are variables, as before freezing, and not constants.
     """
 
     tf: Any
@@ -54,6 +55,7 @@ class Layers:
     batch_norm: str
     upsampling: str
     seed: int
+    trainable: bool = False
     _variables: dict[str, Any] = field(default_factory=dict)
 
     def channels(self, count: int) -> int:
@@ -61,7 +63,7 @@ class Layers:
         return max(8, int(count * self.width) // 8 * 8)
 
     def variable(self, name: str, make: Callable[[Any], Array]) -> Any:
-        """Return a frozen variable, the same one for all who name it.
+        """Return the value of a variable, the same one for all who name it.
 
         Args:
             name: Full name; the tensor is ``<name>/read``.
@@ -71,8 +73,13 @@ class Layers:
             rng = np.random.default_rng([self.seed, len(self._variables)])
             scope, _, last = name.rpartition("/")
             with self.tf.compat.v1.name_scope(f"{scope}/"):
-                value = self.tf.constant(make(rng).astype(np.float32), name=last)
-                self._variables[name] = self.tf.identity(value, name=f"{last}/read")
+                initial = make(rng).astype(np.float32)
+                if self.trainable:
+                    made = self.tf.compat.v1.Variable(initial, name=last, use_resource=False)
+                    self._variables[name] = made.value()
+                else:
+                    value = self.tf.constant(initial, name=last)
+                    self._variables[name] = self.tf.identity(value, name=f"{last}/read")
         return self._variables[name]
 
     def convolve(
@@ -228,12 +235,13 @@ def _resnet(layers: Layers, x: Any, units: tuple[int, ...]) -> list[Any]:
         if block > 1:
             x = tf.nn.max_pool2d(x, 1, 2, "SAME", name=f"{name}/MaxPool")
         for unit in range(1, count + 1):
-            x = _bottleneck(layers, x, f"{name}/unit_{unit}/bottleneck_v1", layers.channels(depth))
+            x = bottleneck(layers, x, f"{name}/unit_{unit}/bottleneck_v1", layers.channels(depth))
         maps.append(x)
     return maps[1:]
 
 
-def _bottleneck(layers: Layers, x: Any, scope: str, depth: int) -> Any:
+def bottleneck(layers: Layers, x: Any, scope: str, depth: int) -> Any:
+    """Add a residual unit of three convolutions; its output has 4 · depth channels."""
     tf, shortcut = layers.tf, x
     if x.shape[-1] != 4 * depth:
         shortcut = layers.block(x, f"{scope}/shortcut", 4 * depth, activation=None, gain=0.7)

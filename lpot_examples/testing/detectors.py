@@ -5,9 +5,10 @@
         ─► decoded boxes, sigmoid scores ─► Postprocessor (a map; per-class suppression)
         ─► num_detections, detection_boxes, detection_scores, detection_classes
 
-They are frozen in the TF1 manner: every weight is a ``Const`` behind an ``Identity`` of the name
-``.../read``. Weights are random but damped, so that values neither explode nor vanish; what such
-a network detects means nothing.
+`detector_stages` draws the two-stage ones. They are frozen in the TF1 manner: every weight is a
+``Const`` behind an ``Identity`` of the name ``.../read``; or they are written as variables. Weights
+are random but damped, so that values neither explode nor vanish; what such a network detects means
+nothing.
 """
 
 from __future__ import annotations
@@ -15,16 +16,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
 from lpot_examples.testing.detector_boxes import decode, grid_anchors, postprocess
+from lpot_examples.testing.detector_stages import TwoStageSpec, two_stage
 from lpot_examples.testing.detector_trunks import TRUNKS, Layers, Prediction
 
 INPUT = "image_tensor"
 OUTPUTS = ("num_detections", "detection_boxes", "detection_scores", "detection_classes")
+MASKS = "detection_masks"
 # The tensors in front of the post-processing, in which int8 can be compared with fp32.
 RAW_OUTPUTS = ("concat", "concat_1")
+RAW_OUTPUTS_OF_TWO_STAGES = ("raw_boxes", "raw_scores")
+TWO_STAGE = ("faster_rcnn", "mask_rcnn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +38,8 @@ class DetectorSpec:
     """What to build.
 
     Attributes:
-        network: ``ssd_resnet50_fpn`` or ``ssd_mobilenet_v1``.
-        size: Height and width that images are resized to.
+        network: ``ssd_resnet50_fpn``, ``ssd_mobilenet_v1`` or one of `TWO_STAGE`.
+        size: Height and width that images are resized to; of two-stage networks, the shorter side.
         classes: Number of classes, each with its own suppression.
         width: Multiplier of all channel counts.
         units: Residual units of each of ResNet's four blocks.
@@ -43,6 +49,7 @@ class DetectorSpec:
             ``resize`` (ResizeNearestNeighbor).
         add_v2: Whether additions are ``AddV2``; older files have ``Add``.
         detections: Boxes kept per class and image.
+        proposals: Boxes kept by the first stage of two-stage networks.
         score_threshold: Boxes below are dropped before suppression.
         seed: Of the weights.
     """
@@ -56,6 +63,7 @@ class DetectorSpec:
     upsampling: str = "ones"
     add_v2: bool = False
     detections: int = 100
+    proposals: int = 300
     score_threshold: float = 0.3
     seed: int = 0
 
@@ -66,6 +74,11 @@ FULL_SIZE = {
 }
 
 
+def output_names(spec: DetectorSpec) -> tuple[str, ...]:
+    """Return the names of a detector's outputs."""
+    return (*OUTPUTS, MASKS) if spec.network == "mask_rcnn" else OUTPUTS
+
+
 def build_detector(spec: DetectorSpec) -> Any:
     """Build a frozen detector.
 
@@ -73,20 +86,73 @@ def build_detector(spec: DetectorSpec) -> Any:
         spec: What to build.
 
     Returns:
-        A ``GraphDef`` of input `INPUT` and outputs `OUTPUTS`, all float32: [batch],
-        [batch, detections, 4], [batch, detections] and [batch, detections].
+        A ``GraphDef`` of input `INPUT` and the outputs of `output_names`, all float32: [batch],
+        [batch, detections, 4], [batch, detections], [batch, detections] and the masks.
     """
     tf = import_tensorflow()
     with _tf1_control_flow(tf), tf.Graph().as_default() as graph:
-        image = tf.compat.v1.placeholder(tf.uint8, [None, None, None, 3], INPUT)
-        images, shapes = _preprocess(tf, tf.cast(image, tf.float32, name="ToFloat"), spec.size)
-        layers = Layers(
-            tf=tf,
-            width=spec.width,
-            batch_norm=spec.batch_norm,
-            upsampling=spec.upsampling,
-            seed=spec.seed,
+        _add_detector(tf, spec, trainable=False)
+    # As freezing does: what no output needs is left out.
+    names = output_names(spec)
+    graph_def = tf.compat.v1.graph_util.extract_sub_graph(graph.as_graph_def(), names)
+    if not spec.add_v2:
+        for node in graph_def.node:
+            node.op = "Add" if node.op == "AddV2" else node.op
+    return graph_def
+
+
+def write_detector(spec: DetectorSpec, folder: Path) -> None:
+    """Write the network of `build_detector` as it is before freezing, in two formats.
+
+    Args:
+        spec: What to build.
+        folder: Gets a checkpoint ``model.ckpt`` and a TF1 SavedModel ``saved_model``, whose
+            signature is that of the published ones.
+    """
+    tf = import_tensorflow()
+    with _tf1_control_flow(tf), tf.Graph().as_default() as graph:
+        _add_detector(tf, spec, trainable=True)
+        tensors = {
+            name: graph.get_tensor_by_name(f"{name}:0") for name in (INPUT, *output_names(spec))
+        }
+        signature = tf.compat.v1.saved_model.predict_signature_def(
+            {"inputs": tensors.pop(INPUT)}, tensors
         )
+        with tf.compat.v1.Session() as session:
+            session.run(tf.compat.v1.global_variables_initializer())
+            tf.compat.v1.train.Saver().save(session, str(folder / "model.ckpt"))
+            builder = tf.compat.v1.saved_model.Builder(str(folder / "saved_model"))
+            builder.add_meta_graph_and_variables(
+                session, ["serve"], signature_def_map={"serving_default": signature}
+            )
+            builder.save()
+
+
+def _add_detector(tf: Any, spec: DetectorSpec, *, trainable: bool) -> None:
+    """Add a detector to the default graph."""
+    image = tf.compat.v1.placeholder(tf.uint8, [None, None, None, 3], INPUT)
+    layers = Layers(
+        tf=tf,
+        width=spec.width,
+        batch_norm=spec.batch_norm,
+        upsampling=spec.upsampling,
+        seed=spec.seed,
+        trainable=trainable,
+    )
+    floats = tf.cast(image, tf.float32, name="ToFloat")
+    two_staged = spec.network in TWO_STAGE
+    images, shapes = _preprocess(tf, floats, spec.size, keep_aspect=two_staged)
+    if two_staged:
+        stages = TwoStageSpec(
+            classes=spec.classes,
+            units=spec.units,
+            proposals=spec.proposals,
+            detections=spec.detections,
+            score_threshold=spec.score_threshold,
+            masks=spec.network == "mask_rcnn",
+        )
+        found = two_stage(layers, images, shapes, stages)
+    else:
         predictions = TRUNKS[spec.network](layers, images, spec.classes, spec.units)
         boxes, scores = _assemble(tf, predictions, spec)
         found = postprocess(
@@ -97,14 +163,8 @@ def build_detector(spec: DetectorSpec) -> Any:
             detections=spec.detections,
             score_threshold=spec.score_threshold,
         )
-        for name, value in zip(OUTPUTS, found, strict=True):
-            tf.identity(value, name=name)
-    # As freezing does: what no output needs is left out.
-    graph_def = tf.compat.v1.graph_util.extract_sub_graph(graph.as_graph_def(), OUTPUTS)
-    if not spec.add_v2:
-        for node in graph_def.node:
-            node.op = "Add" if node.op == "AddV2" else node.op
-    return graph_def
+    for name, value in zip(output_names(spec), found, strict=True):
+        tf.identity(value, name=name)
 
 
 @contextmanager
@@ -119,11 +179,14 @@ def _tf1_control_flow(tf: Any) -> Iterator[None]:
             tf.compat.v1.enable_control_flow_v2()
 
 
-def _preprocess(tf: Any, images: Any, size: int) -> tuple[Any, Any]:
+def _preprocess(tf: Any, images: Any, size: int, *, keep_aspect: bool) -> tuple[Any, Any]:
     """Resize image by image in a loop, then normalise."""
 
     def resize(image: Any) -> tuple[Any, Any]:
         with tf.name_scope("ResizeImage"):
+            if keep_aspect:
+                to = _scaled(tf, image, size)
+                return tf.compat.v1.image.resize_images(image, to), tf.concat([to, [3]], 0)
             resized = tf.compat.v1.image.resize_images(image, [size, size])
             return resized, tf.constant([size, size, 3])
 
@@ -135,6 +198,12 @@ def _preprocess(tf: Any, images: Any, size: int) -> tuple[Any, Any]:
         resized, shapes = tf.compat.v1.map_fn(resize, images, dtype=kinds, parallel_iterations=32)
         scaled = tf.multiply(resized, 2.0 / 255.0, name="mul")
         return tf.subtract(scaled, 1.0, name="sub"), shapes
+
+
+def _scaled(tf: Any, image: Any, shorter: int) -> Any:
+    """Return height and width of an image whose shorter side is to have a length."""
+    size = tf.cast(tf.shape(image)[:2], tf.float32)
+    return tf.cast(tf.round(size * (shorter / tf.reduce_min(size))), tf.int32)
 
 
 def _assemble(tf: Any, predictions: list[Prediction], spec: DetectorSpec) -> tuple[Any, Any]:

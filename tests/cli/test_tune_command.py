@@ -145,7 +145,7 @@ def run(monkeypatch, *arguments):
         (["tune", "--timeout=soon"], "Invalid value for '--timeout'"),
         (["tune", "--max_trials=0"], "greater than or equal to 1"),
         (["tune", "extra"], "unexpected extra argument"),
-        (["tune"], "--topology is required"),
+        (["tune"], "--topology or --config is required"),
         (["tune", "--topology=digts"], "Did you mean 'digits'?"),
         (["tune", "--topology=fastestdet"], "has no embedded model"),
         (["tune", "--topology=digits", "--config=nowhere.yaml"], "No such spec file"),

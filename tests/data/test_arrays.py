@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lpot_examples.data.arrays import ArrayBatches
+from lpot_examples.data.arrays import ArrayBatches, NamedBatches, read_arrays
 from lpot_examples.errors import DataError
 
 
@@ -28,3 +28,47 @@ def test_any_order():
     batches = ArrayBatches(np.arange(5, dtype=np.float32)[:, None], np.arange(5), batch_size=2)
     found = [labels.tolist() for _, labels in batches.ordered(np.array([4, 0, 3, 1, 2]))]
     assert found == [[4, 0], [3, 1], [2]]
+
+
+def test_named_arrays_come_in_batches():
+    arrays = {"a": np.arange(10).reshape(5, 2), "b": np.arange(5)}
+    batches = NamedBatches(arrays, batch_size=2)
+    assert (len(batches), batches.samples) == (3, 5)
+    for _ in range(2):
+        inputs, labels = zip(*batches, strict=True)
+        assert np.array_equal(np.concatenate([one["a"] for one in inputs]), arrays["a"])
+        assert [one["b"].tolist() for one in inputs] == [[0, 1], [2, 3], [4]]
+        assert np.concatenate(labels).tolist() == [-1] * 5
+
+
+@pytest.mark.parametrize(
+    ("arrays", "batch_size", "message"),
+    [
+        ({"a": np.zeros(2)}, 0, "at least 1; it is 0"),
+        ({"a": np.zeros(2), "b": np.zeros(3)}, 1, "2 of 'a', 3 of 'b'"),
+        ({"a": np.zeros(())}, 1, "0 of 'a'"),
+        ({}, 1, "no inputs"),
+    ],
+)
+def test_named_arrays_that_do_not_fit(arrays, batch_size, message):
+    with pytest.raises(DataError, match=message):
+        NamedBatches(arrays, batch_size=batch_size)
+
+
+def test_inputs_from_a_file(tmp_path):
+    one, two = tmp_path / "one.npy", tmp_path / "two.npz"
+    np.save(one, np.arange(3))
+    np.savez(two, **{"x:0": np.arange(3), "y": np.arange(4)})
+    assert read_arrays(one, ["x"], topology="t")["x"].tolist() == [0, 1, 2]
+    assert read_arrays(two, ["y", "x"], topology="t")["x"].tolist() == [0, 1, 2]
+    text = tmp_path / "text.npz"
+    text.write_text("no arrays")
+    for path, names, message in (
+        (None, ["x"], "--dataset_location was not given. t needs its inputs"),
+        (tmp_path / "absent.npz", ["x"], "absent.npz cannot be read"),
+        (text, ["x"], "text.npz cannot be read"),
+        (one, ["x", "y"], "holds an array without a name and lacks 'x'"),
+        (two, ["z"], "holds x, y and lacks 'z'"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read_arrays(path, names, topology="t")

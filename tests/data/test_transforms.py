@@ -66,3 +66,29 @@ def test_unusable_files_are_named(photo, tmp_path):
         transform.load(cut)
     with pytest.raises(DataError, match="must be 20x40 pixels.*it is 40x20"):
         transform.load(photo[0], (20, 40))
+
+
+def test_grey_layout_and_bytes(photo):
+    path, pixels = photo
+    grey = ImageTransform(height=20, width=40, channels="GREY", scale=1 / 255)
+    values = grey.normalize(grey.load(path))
+    assert values.shape == (20, 40, 1)
+    weights = pixels @ np.array([0.299, 0.587, 0.114]) / 255
+    assert np.abs(values[..., 0] - weights).max() < 0.005
+    first = ImageTransform(height=20, width=40, layout="NCHW", scale=(1.0, 2.0, 3.0))
+    values = first.normalize(np.stack([first.load(path)] * 2))
+    assert values.shape == (2, 3, 20, 40)
+    assert values.flags["C_CONTIGUOUS"]
+    assert np.array_equal(values[1], (pixels * [1.0, 2.0, 3.0]).transpose(2, 0, 1))
+    as_bytes = ImageTransform(height=20, width=40, dtype="uint8")
+    assert np.array_equal(as_bytes.normalize(as_bytes.load(path)), pixels)
+    assert as_bytes.normalize(pixels).dtype == np.uint8
+
+
+def test_bicubic_is_not_bilinear(photo):
+    one, other = (
+        ImageTransform(height=30, width=60, interpolation=method).load(photo[0])
+        for method in ("bilinear", "bicubic")
+    )
+    assert one.shape == other.shape
+    assert not np.array_equal(one, other)

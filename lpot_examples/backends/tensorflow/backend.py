@@ -20,7 +20,6 @@ from lpot_examples.backends.tensorflow.model import Array, TensorFlowModel, load
 from lpot_examples.backends.tensorflow.passes import clean
 from lpot_examples.backends.tensorflow.shapes import Shapes
 from lpot_examples.backends.tensorflow.sources import observed_tensors
-from lpot_examples.backends.tensorflow.validate import check_graph
 from lpot_examples.calibration.feed import InputSpec
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import ModelError
@@ -46,7 +45,7 @@ class TensorFlowBackend:
     def __init__(self, model: TensorFlowModel, isa: InstructionSet) -> None:
         self._model = model
         self._isa = isa
-        check_graph(model.graph_def, model.source)
+        model.check()
         self._refuse_quantized(model)
         self._model.graph  # noqa: B018 (TensorFlow must be able to import it)
         self._graph = Graph(model.graph_def, inputs=model.input_names, outputs=model.output_names)

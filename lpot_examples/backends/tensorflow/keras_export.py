@@ -5,54 +5,74 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lpot_examples.backends.tensorflow.graphdef import split_name
+from lpot_examples.backends.tensorflow.formats.functions import freeze_function
+from lpot_examples.backends.tensorflow.formats.reorder import reachable, tidy_names
 from lpot_examples.backends.tensorflow.model import TensorFlowModel
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
+from lpot_examples.errors import ModelError
 
 
-def freeze_keras(model: Any, *, input_name: str, output_names: Sequence[str]) -> TensorFlowModel:
-    """Return a Keras model's inference graph: one placeholder, constants, no functions.
+def freeze_keras(
+    model: Any,
+    *,
+    input_name: str | Sequence[str] = (),
+    output_names: Sequence[str] = (),
+    source: str = "the Keras model",
+) -> TensorFlowModel:
+    """Return a Keras model's inference graph: placeholders, constants, no calls.
 
     Batch normalization stays as the separate arithmetic that Keras emits.
 
     Args:
-        model: A built ``keras.Model`` with one float32 input and as many outputs as names.
-        input_name: The placeholder's name; its batch dimension is free.
-        output_names: The names of the Identity nodes that hold the outputs, in order.
+        model: A built ``keras.Model`` of inputs and outputs that Keras knows.
+        input_name: The placeholder's name, or those of several; by default the layers' names, or
+            the keys where the model takes a mapping. Batch dimensions are free.
+        output_names: The names of the Identity nodes that hold the outputs, in order; by default
+            likewise.
+        source: What to call the network in messages.
+
+    Raises:
+        ModelError: If the model cannot be frozen.
     """
     tf = import_tensorflow()
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+    if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
+        raise ModelError(
+            f"{source} is a model in Python whose inputs Keras does not know. Export it with "
+            "model.export(folder) and give that SavedModel."
+        )
+    takes, gives = model.input, model.output
+    given = [input_name] if isinstance(input_name, str) else list(input_name)
+    inputs = given or _names(tf, takes, taken=())
+    outputs = list(output_names) or _names(tf, gives, taken=inputs)
+    specs = [
+        tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype, name=name)
+        for name, tensor in zip(inputs, tf.nest.flatten(takes), strict=True)
+    ]
 
-    def infer(x: Any) -> list[Any]:
-        outputs = tf.nest.flatten(model(x, training=False))
-        pairs = zip(outputs, output_names, strict=True)
-        return [tf.identity(output, name=name) for output, name in pairs]
+    def infer(*tensors: Any) -> list[Any]:
+        results = tf.nest.flatten(model(tf.nest.pack_sequence_as(takes, tensors), training=False))
+        pairs = zip(results, outputs, strict=True)
+        return [tf.identity(result, name=name) for result, name in pairs]
 
-    spec = tf.TensorSpec([None, *model.inputs[0].shape[1:]], tf.float32, name=input_name)
-    frozen = convert_variables_to_constants_v2(tf.function(infer).get_concrete_function(spec))
-    graph_def = _reachable(frozen.graph.as_graph_def(), output_names)
-    return TensorFlowModel(graph_def, inputs=(input_name,), outputs=output_names)
+    function = tf.function(infer).get_concrete_function(*specs)
+    graph_def, fed, _ = freeze_function(function, source=source)
+    graph_def = reachable(graph_def, outputs, fed)
+    tidy_names(graph_def, {*fed, *outputs})
+    return TensorFlowModel(graph_def, inputs=fed, outputs=outputs, source=source)
 
 
-def _reachable(graph_def: Any, outputs: Sequence[str]) -> Any:
-    """Return the nodes that the outputs need, each after what it reads.
-
-    TensorFlow's own order changes from run to run; here the same network gives the same bytes.
-    """
-    from tensorflow.core.framework import graph_pb2
-
-    nodes = {node.name: node for node in graph_def.node}
-    result = graph_pb2.GraphDef(versions=graph_def.versions)
-    done: set[str] = set()
-    stack = list(reversed(outputs))
-    while stack:
-        node = nodes[stack[-1]]
-        sources = (split_name(source)[0] for source in node.input)
-        missing = [source for source in sources if source not in done]
-        if missing:
-            stack.extend(reversed(missing))
-            continue
-        if stack.pop() not in done:
-            done.add(node.name)
-            result.node.append(node)
-    return result
+def _names(tf: Any, structure: Any, *, taken: Sequence[str]) -> list[str]:
+    """Return a name for each tensor of a structure: its key in a mapping, or its layer's name."""
+    if isinstance(structure, dict) and not any(map(tf.nest.is_nested, structure.values())):
+        wanted = sorted(structure)
+    else:
+        tensors = tf.nest.flatten(structure)
+        wanted = [tensor._keras_history.operation.name for tensor in tensors]
+    found: list[str] = []
+    for name in wanted:
+        free, number = name, 0
+        while free in (*taken, *found):
+            number += 1
+            free = f"{name}_{number}"
+        found.append(free)
+    return found

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lpot_examples.backends.tensorflow.graphdef import read_graph_def, split_name
+from lpot_examples.backends.tensorflow.graphdef import split_name
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow, session_config
 from lpot_examples.errors import DataError, ModelError, OutputError, nearest
 
@@ -33,6 +33,7 @@ class TensorFlowModel:
         threads: Threads inside one op; None uses every core.
         fast_start: See `runtime.session_config`.
         source: Where the graph came from, for messages.
+        checked: Whether `check` has nothing left to do.
 
     Raises:
         ModelError: If the names do not fit the graph; the message lists the candidates.
@@ -47,15 +48,29 @@ class TensorFlowModel:
         threads: int | None = None,
         fast_start: bool = False,
         source: str = "the model",
+        checked: bool = False,
     ) -> None:
         self.graph_def = graph_def
         self.source = source
         self._config = (threads, fast_start)
+        self._checked = checked
         ops = {node.name: node.op for node in graph_def.node}
         self.input_names = tuple(map(_plain, inputs)) or find_inputs(graph_def)
         self.output_names = tuple(map(_plain, outputs)) or find_outputs(graph_def)
         _check_names(self.input_names, "input", ops, find_inputs(graph_def), source)
         _check_names(self.output_names, "output", ops, find_outputs(graph_def), source)
+
+    def check(self) -> None:
+        """Refuse a graph that nobody can run; it is looked at once only.
+
+        Raises:
+            ModelError: See `validate.check_graph`.
+        """
+        if not self._checked:
+            from lpot_examples.backends.tensorflow.validate import check_graph
+
+            check_graph(self.graph_def, self.source)
+            self._checked = True
 
     @cached_property
     def graph(self) -> Any:
@@ -68,7 +83,7 @@ class TensorFlowModel:
             except (ValueError, TypeError, tf.errors.OpError) as error:
                 raise ModelError(
                     f"TensorFlow {tf.__version__} cannot import {self.source}: "
-                    f"{_first_line(error)}. Freeze the model again with a version it accepts."
+                    f"{first_line(error)}. Freeze the model again with a version it accepts."
                 ) from error
         return graph
 
@@ -192,7 +207,7 @@ class TensorFlowModel:
                 f"the model's input '{name}' takes {dtype.name} {_shape_text(shape)} and got "
                 f"{array.dtype.name} {_shape_text(array.shape)}"
             )
-        return "; ".join(parts) + f". TensorFlow says: {_first_line(error)}"
+        return "; ".join(parts) + f". TensorFlow says: {first_line(error)}"
 
 
 def load_model(
@@ -203,30 +218,10 @@ def load_model(
     threads: int | None = None,
     fast_start: bool = False,
 ) -> TensorFlowModel:
-    """Read a frozen ``.pb`` file.
+    """Read a network of any format; see `formats.open_model`, which this is another name of."""
+    from lpot_examples.backends.tensorflow.formats import open_model
 
-    Args:
-        path: The file.
-        inputs: Input names; found when empty.
-        outputs: Output names; found when empty.
-        threads: Threads inside one op; None uses every core.
-        fast_start: See `runtime.session_config`.
-
-    Raises:
-        ModelError: If the file is missing, is no frozen graph, is damaged, or lacks the names.
-    """
-    from lpot_examples.backends.tensorflow.validate import check_graph
-
-    graph_def = read_graph_def(Path(path))
-    check_graph(graph_def, str(path))
-    return TensorFlowModel(
-        graph_def,
-        inputs=inputs,
-        outputs=outputs,
-        threads=threads,
-        fast_start=fast_start,
-        source=str(path),
-    )
+    return open_model(path, inputs=inputs, outputs=outputs, threads=threads, fast_start=fast_start)
 
 
 def find_inputs(graph_def: Any) -> tuple[str, ...]:
@@ -278,7 +273,8 @@ def _shape_text(shape: Sequence[int | None] | None) -> str:
     return "of any shape" if shape is None else str(["?" if d is None else d for d in shape])
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what an error of TensorFlow says, without where in its own code that was."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     useful = [line for line in lines if not line.startswith(("Graph execution", "Detected at"))]
     return (useful or lines or [type(error).__name__])[0].rstrip(".")

@@ -1,1 +1,1 @@
-"""Metrics: functions from predictions and labels to scores."""
+"""Metrics: LPOT's by name (`registry`), and the functions that score predictions and labels."""

@@ -1,4 +1,4 @@
-"""COCO mean average precision of boxes, scored by pycocotools and kept per image."""
+"""COCO mean average precision of boxes or masks, scored by pycocotools and kept per image."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import contextlib
 import functools
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lpot_examples.errors import EvaluationError
+from lpot_examples.evaluation.metrics.protocol import COCO, Protocol
+
+Kind = Literal["bbox", "segm"]
+"""What is compared with the annotations: boxes or masks."""
 
 _MAX_DETECTIONS = 100
-_RECALLS = np.linspace(0.0, 1.0, 101)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,7 @@ class CocoEvaluation:
         image: int64 [D], the index of the detection's image.
         starts: int64 [K + 1], where each category's detections begin and end.
         objects: int64 [K, I], objects to find, crowds not counted.
+        points: See `protocol.Protocol`.
     """
 
     scores: dict[str, float]
@@ -44,6 +48,7 @@ class CocoEvaluation:
     image: NDArray[np.int64]
     starts: NDArray[np.int64]
     objects: NDArray[np.int64]
+    points: int = COCO.points
 
     def resample(self, image_indices: ArrayLike) -> float:
         """Return the mAP of a selection of the evaluated images, as drawn by a bootstrap.
@@ -56,7 +61,7 @@ class CocoEvaluation:
             mAP in [0, 1], over the categories that have objects in the selection; 0 without any.
 
         The formula is that of pycocotools' ``accumulate``: precision made monotonic from the
-        right, averaged over 101 recall levels, all IoU thresholds and categories. A precision is
+        right, averaged over the recall levels, all IoU thresholds and categories. A precision is
         read only where a true positive adds recall, so only those points are visited; one whose
         image was not drawn adds no recall, and its precision is never above that of the drawn
         points before it.
@@ -74,11 +79,18 @@ class CocoEvaluation:
         # Lower segments lie higher, so the running maximum from the right restarts at each one.
         envelope = np.maximum.accumulate((precision + at.lift)[::-1])[::-1] - at.lift
         recall = hits / np.maximum(found[at.category], 1)
-        levels = np.searchsorted(_RECALLS, recall, side="right")
+        levels = self._levels(recall)
         gained = np.diff(levels, prepend=0)
         gained[at.starts] = levels[at.starts]
-        average = float((envelope * gained).sum()) / (len(_RECALLS) * len(self.true_positive))
+        average = float((envelope * gained).sum()) / len(self.true_positive)
         return average / max(int((found > 0).sum()), 1)
+
+    def _levels(self, recall: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the share of the recall levels that a recall reaches."""
+        if not self.points:
+            return recall
+        levels = np.linspace(0.0, 1.0, self.points)
+        return np.asarray(np.searchsorted(levels, recall, side="right") / self.points)
 
     @functools.cached_property
     def _points(self) -> _Points:
@@ -154,8 +166,11 @@ def evaluate_coco(
     ground_truth: Mapping[str, Any],
     detections: Iterable[Mapping[str, Any]],
     image_ids: Iterable[int] | None = None,
+    *,
+    kind: Kind = "bbox",
+    protocol: Protocol = COCO,
 ) -> CocoEvaluation:
-    """Score box detections with pycocotools, silently.
+    """Score detections with pycocotools, silently.
 
     Args:
         ground_truth: The content of a COCO ``instances_*.json``: ``images``, ``categories`` and
@@ -165,16 +180,21 @@ def evaluate_coco(
             changed.
         image_ids: The evaluated images; all of the ground truth when None. Objects and
             detections of other images do not count.
+        kind: What is compared. For ``segm`` every annotation and every detection has a
+            ``segmentation``, that of a detection as run lengths of the whole image.
+        protocol: The IoU thresholds, and the points on the curve.
 
     Raises:
-        EvaluationError: If no evaluated image has an object, or a detection names an image or a
-            category that the ground truth lacks.
+        EvaluationError: If no evaluated image has an object, a detection names an image or a
+            category that the ground truth lacks, or a segmentation is missing.
     """
     results = [dict(detection) for detection in detections]
     _check_known(ground_truth, results)
+    if kind == "segm":
+        _check_masks(ground_truth["annotations"], results)
     known = {int(image["id"]) for image in ground_truth["images"]}
     images = sorted(known if image_ids is None else known.intersection(map(int, image_ids)))
-    truths = _truths(ground_truth, set(images))
+    truths = _truths(ground_truth, set(images), kind)
     # A category without objects has no average precision, so its detections change nothing.
     categories = sorted({truth["category_id"] for truth in truths if not truth["iscrowd"]})
     if not categories:
@@ -184,8 +204,23 @@ def evaluate_coco(
         )
     results = [one for one in results if one["category_id"] in set(categories)]
     for number, one in enumerate(results, start=1):
-        one.update(id=number, area=one["bbox"][2] * one["bbox"][3], iscrowd=0)
-    return _run(ground_truth, truths, results, images, categories)
+        one.update(id=number, area=_area(one, kind), iscrowd=0)
+    run = _run(ground_truth, truths, results, images, categories, kind, protocol)
+    found = _with_matches(run.evalImgs, _summary(run.eval, protocol), images, categories)
+    if protocol.points:
+        return replace(found, points=protocol.points)
+    # pycocotools reads the curve at points only.
+    found = replace(found, points=0)
+    found.scores["mAP"] = found.resample(np.arange(len(images)))
+    return found
+
+
+def _area(result: Mapping[str, Any], kind: Kind) -> float:
+    if kind == "bbox":
+        return float(result["bbox"][2] * result["bbox"][3])
+    from pycocotools import mask
+
+    return float(mask.area(result["segmentation"]))
 
 
 def _check_known(ground_truth: Mapping[str, Any], results: Sequence[dict[str, Any]]) -> None:
@@ -198,9 +233,20 @@ def _check_known(ground_truth: Mapping[str, Any], results: Sequence[dict[str, An
             )
 
 
-def _truths(ground_truth: Mapping[str, Any], images: set[int]) -> list[dict[str, Any]]:
+def _check_masks(*tables: Iterable[Mapping[str, Any]]) -> None:
+    for name, table in zip(("annotation", "detection"), tables, strict=True):
+        lacking = sum(not row.get("segmentation") for row in table)
+        if lacking:
+            raise EvaluationError(
+                f"mAP of masks needs the segmentation of every {name}; {lacking} have none. Use "
+                "annotations and a model with masks, or score boxes only."
+            )
+
+
+def _truths(ground_truth: Mapping[str, Any], images: set[int], kind: Kind) -> list[dict[str, Any]]:
     """Copy the annotations of the images, renumbered from 1; pycocotools takes 0 for unmatched."""
     rows = (row for row in ground_truth["annotations"] if row["image_id"] in images)
+    masks = ("segmentation",) if kind == "segm" else ()
     return [
         {
             "id": number,
@@ -209,6 +255,7 @@ def _truths(ground_truth: Mapping[str, Any], images: set[int]) -> list[dict[str,
             "bbox": list(row["bbox"]),
             "area": row["area"] if "area" in row else row["bbox"][2] * row["bbox"][3],
             "iscrowd": int(row.get("iscrowd", 0)),
+            **{key: row[key] for key in masks},
         }
         for number, row in enumerate(rows, start=1)
     ]
@@ -220,7 +267,9 @@ def _run(
     results: list[dict[str, Any]],
     images: list[int],
     categories: list[int],
-) -> CocoEvaluation:
+    kind: Kind,
+    protocol: Protocol,
+) -> Any:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -231,25 +280,28 @@ def _run(
         result_index.dataset = {**shared, "annotations": results}
         truth_index.createIndex()
         result_index.createIndex()
-        run = COCOeval(truth_index, result_index, "bbox")
+        run = COCOeval(truth_index, result_index, kind)
         run.params.imgIds, run.params.catIds = images, categories
         run.params.maxDets = [_MAX_DETECTIONS]  # AR1 and AR10 would only cost time
+        run.params.iouThrs = np.asarray(protocol.thresholds)
+        run.params.recThrs = protocol.recalls
         run.evaluate()
         run.accumulate()
-    scores = _summary(run.eval["precision"][..., 0], run.eval["recall"][..., 0])
-    return _with_matches(run.evalImgs, scores, images, categories)
+    return run
 
 
-def _summary(precision: NDArray[Any], recall: NDArray[Any]) -> dict[str, float]:
+def _summary(result: Mapping[str, Any], protocol: Protocol) -> dict[str, float]:
     """Average as pycocotools' ``summarize`` does, from [T, R, K, A] and [T, K, A].
 
-    -1 marks what has no objects. T are the IoU thresholds 0.50:0.05:0.95, A the areas all, small,
-    medium and large.
+    -1 marks what has no objects. T are the IoU thresholds, A the areas all, small, medium and
+    large.
     """
+    precision, recall = result["precision"][..., 0], result["recall"][..., 0]
+    at = {round(100 * one): row for row, one in enumerate(protocol.thresholds)}
+    single = {f"AP{one}": precision[at[one], ..., 0] for one in (50, 75) if one in at}
     parts = {
         "mAP": precision[..., 0],
-        "AP50": precision[0, ..., 0],
-        "AP75": precision[5, ..., 0],
+        **single,
         "APs": precision[..., 1],
         "APm": precision[..., 2],
         "APl": precision[..., 3],

@@ -1,0 +1,1 @@
+"""TFRecord shards: reading, writing and inspecting them without TensorFlow's runtime."""

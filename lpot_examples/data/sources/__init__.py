@@ -1,0 +1,1 @@
+"""Annotated images of the known layouts, read into one neutral form."""

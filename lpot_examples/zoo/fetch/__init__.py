@@ -1,0 +1,1 @@
+"""Downloads and archives: files that are what they should be, and safe unpacking."""
