@@ -3,7 +3,8 @@
     PYTHONPATH=. .venv/bin/python benchmarks/detector_graph.py --output=result.json
 
 The graphs are those of `lpot_examples.testing.detectors`: the form and size of the published
-ssd_resnet50_fpn (640 × 640) and ssd_mobilenet_v1 (300 × 300), with random weights. Where
+ssd_resnet50_fpn (640 × 640) and ssd_mobilenet_v1 (300 × 300), and two-stage networks like
+faster_rcnn_resnet101 (600) and mask_rcnn (800), with random weights. Where
 ``neural_compressor`` can be imported, it quantizes the same graphs with its defaults.
 """
 
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def measure(
 ) -> dict[str, Any]:
     """Quantize and time one detector."""
     from lpot_examples.backends.tensorflow.model import load_model
-    from lpot_examples.testing.detectors import FULL_SIZE, OUTPUTS, build_detector
+    from lpot_examples.testing.detectors import FULL_SIZE, build_detector, output_names
 
     spec = FULL_SIZE[name]
     fp32, int8 = folder / "fp32.pb", folder / "int8.pb"
@@ -86,8 +87,10 @@ def measure(
     files = {"fp32": fp32, "int8": int8}
     if compare:
         files["NC"] = folder / "nc.pb"
-        row["NC s"] = quantize_with_neural_compressor(fp32, files["NC"], images)
-    models = {key: load_model(path, outputs=OUTPUTS) for key, path in files.items()}
+        names = output_names(spec)
+        row["NC s"] = quantize_with_neural_compressor(fp32, files["NC"], images, outputs=names)
+    names = output_names(spec)
+    models = {key: load_model(path, outputs=names) for key, path in files.items()}
     row |= latency({key: lambda m=model: m(images[:1]) for key, model in models.items()}, options)
     for key in list(files)[1:]:
         row[f"{key} / fp32"] = row[f"{key} ms"] / row["fp32 ms"]
@@ -161,11 +164,13 @@ def quantize(source: Path, target: Path, images: Any) -> dict[str, Any]:
     }
 
 
-def quantize_with_neural_compressor(source: Path, target: Path, images: Any) -> float:
+def quantize_with_neural_compressor(
+    source: Path, target: Path, images: Any, *, outputs: Sequence[str]
+) -> float:
     """Let Neural Compressor quantize a file with its defaults; return seconds."""
     from neural_compressor.tensorflow import Model, StaticQuantConfig, quantize_model
 
-    from lpot_examples.testing.detectors import INPUT, OUTPUTS
+    from lpot_examples.testing.detectors import INPUT
 
     class Loader:
         batch_size = 1
@@ -178,7 +183,7 @@ def quantize_with_neural_compressor(source: Path, target: Path, images: Any) -> 
 
     started = time.perf_counter()
     model = Model(str(source))
-    model.input_tensor_names, model.output_tensor_names = [INPUT], list(OUTPUTS)
+    model.input_tensor_names, model.output_tensor_names = [INPUT], list(outputs)
     made = quantize_model(model, StaticQuantConfig(), Loader(), calib_iteration=len(images))
     target.write_bytes(made.graph_def.SerializeToString())
     return time.perf_counter() - started

@@ -94,6 +94,8 @@ def tune(
     _check_supported(spec)
     check_options(workers, trial_timeout)
     version = _check_engine(engine, target_isa)
+    if not workers and hasattr(eval_func, "begin"):
+        eval_func.begin()  # photographs are decoded while TensorFlow is being loaded
     target = Path(output) if output is not None else None
     _refuse_overwriting(model, target)
     listener = listener or LoggingListener()
@@ -293,20 +295,23 @@ def _refuse_overwriting(model: Any, output: Path | None) -> None:
     from lpot_examples.backends.tensorflow.formats.detect import checkpoint_files
 
     given = Path(model)
-    try:
-        same = any(output.samefile(path) for path in (given, *checkpoint_files(given)))
-    except OSError:  # one of them does not exist, or cannot: then they differ
-        same = False
-    if same:
+    if any(_same_file(output, path) for path in (given, *checkpoint_files(given))):
         raise LpotError(
             f"the output {output} is the input model itself, which must not be overwritten; "
             "choose another --output_model."
         )
     if given.is_dir() and output.resolve().is_relative_to(given.resolve()):
         raise LpotError(
-            f"the output {output} lies in the folder of the input model, {given}, which would then "
-            "hold two networks; choose an --output_model elsewhere."
+            f"the output {output} lies in the folder of the input model, {given}, which must stay "
+            "as it is; choose an --output_model elsewhere."
         )
+
+
+def _same_file(one: Path, two: Path) -> bool:
+    try:
+        return one.samefile(two)
+    except OSError:  # one of them does not exist, or cannot: then they differ
+        return False
 
 
 def _source(model: Any, network: TensorFlowModel, path: Path) -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 # Requirements whose module has another name. Modules are looked for, not distributions, because
 # tensorflow-cpu, for example, provides tensorflow as well.
 MODULES = {
+    "google-crc32c": "google_crc32c",
     "neural-compressor-tf": "neural_compressor",
     "pillow": "PIL",
     "scikit-learn": "sklearn",

@@ -13,7 +13,12 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ENGINE = "requirements-neural-compressor.txt"
-MODULES = {"pillow": "PIL", "scikit-learn": "sklearn", "ruamel-yaml": "ruamel"}
+MODULES = {
+    "google-crc32c": "google_crc32c",
+    "pillow": "PIL",
+    "scikit-learn": "sklearn",
+    "ruamel-yaml": "ruamel",
+}
 
 # Imported directly, and an integral part of a direct requirement.
 PARTS = {"google": "tensorflow", "keras": "tensorflow", "pydantic_core": "pydantic"}

@@ -172,7 +172,7 @@ BAD_MODELS = {
     "empty": (lambda path: path.write_bytes(b""), "not a whole frozen TensorFlow graph"),
     "truncated": (truncated, "not a whole frozen TensorFlow graph"),
     "text": (lambda path: path.write_text("hello there"), "not a whole frozen TensorFlow graph"),
-    "folder": (lambda path: path.mkdir(), "is a folder"),
+    "folder": (lambda path: path.mkdir(), "holds no network"),
     "unfrozen": (unfrozen, "is not frozen"),
 }
 

@@ -61,6 +61,10 @@ class ImageLoader:
             before = size
         return batches
 
+    def begin(self) -> None:
+        """Start decoding the first images now, a few hundred at most."""
+        self._images.begin(range(len(self.samples)))
+
     def __iter__(self) -> Iterator[tuple[Image, NDArray[np.int64]]]:
         """Yield the batches from the first."""
         images: list[Image] = []

@@ -80,6 +80,10 @@ class BatchLoader:
         """The number of batches."""
         return -(-len(self.samples) // self.batch_size)
 
+    def begin(self) -> None:
+        """Start decoding the first images now, a few hundred at most."""
+        self._images.begin(range(len(self.samples)))
+
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches from the first."""
         return self.ordered(range(len(self.samples)))

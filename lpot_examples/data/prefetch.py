@@ -6,10 +6,15 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
+from threading import Thread
 from typing import Any, Generic, TypeVar
 
 CACHE_BYTES = 1 << 30
 _MOST_THREADS = 8
+# Items fetched before anybody asks: of 640 × 640 pixels they take 0.5 GB.
+_EARLY = 400
 
 Item = TypeVar("Item")
 
@@ -42,10 +47,21 @@ class Prefetcher(Generic[Item]):
         self._threads = min(_MOST_THREADS, max(2, len(os.sched_getaffinity(0))))
         self._ahead = max(ahead, 2 * self._threads)
         self._cache: dict[int, Item] = {}
+        self._early: dict[int, Future[Item]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the items behind: another process fetches its own."""
-        return {**self.__dict__, "_cache": {}, "_room": self._capacity}
+        return {**self.__dict__, "_cache": {}, "_early": {}, "_room": self._capacity}
+
+    def begin(self, numbers: Iterable[int]) -> None:
+        """Start fetching now what `items` will be asked for first, at most a few hundred items.
+
+        Returns at once. The threads end with the process, whether the items are ever used or not.
+        """
+        waiting = deque((number, Future[Item]()) for number in islice(numbers, _EARLY))
+        self._early = dict(waiting)
+        for _ in range(min(self._threads, len(waiting))):
+            Thread(target=_fetch_all, args=(waiting, self._fetch), daemon=True).start()
 
     def items(self, numbers: Iterable[int]) -> Generator[Item, None, None]:
         """Yield the items of these numbers, in this order.
@@ -68,6 +84,8 @@ class Prefetcher(Generic[Item]):
         """Start fetching an item unless it is in memory; the result gives it when ready."""
         if number in self._cache:
             return lambda: self._cache[number]
+        if number in self._early:
+            return self._early.pop(number).result
         fetching: Future[Item] = pool.submit(self._fetch, number)
         return fetching.result
 
@@ -79,6 +97,19 @@ class Prefetcher(Generic[Item]):
                 self._room -= size
                 self._cache[number] = item
         return item
+
+
+def _fetch_all(waiting: deque[tuple[int, Future[Item]]], fetch: Callable[[int], Item]) -> None:
+    """Settle futures until none is waiting; an exception waits for whoever asks for the item."""
+    with suppress(IndexError):  # several threads take from the deque
+        while True:
+            number, future = waiting.popleft()
+            try:
+                item = fetch(number)
+            except Exception as error:
+                future.set_exception(error)
+            else:
+                future.set_result(item)
 
 
 def chunks(values: Iterable[Item], size: int) -> Iterator[list[Item]]:

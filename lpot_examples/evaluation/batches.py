@@ -41,6 +41,12 @@ def pairs(loader: Any, *, batches: int | None, samples: int | None) -> Iterator[
             return
 
 
+def begin_reading(loader: Any) -> None:
+    """Let a loader read ahead from now on, if it has a method ``begin`` for that."""
+    if hasattr(loader, "begin"):
+        loader.begin()
+
+
 def count(inputs: Any) -> int:
     """Return how many samples inputs hold: the length of the first part that is no scalar."""
     if isinstance(inputs, Mapping):

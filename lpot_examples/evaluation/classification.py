@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpot_examples.errors import EvaluationError
+from lpot_examples.evaluation.batches import begin_reading
 from lpot_examples.evaluation.metrics.topk import topk
 from lpot_examples.evaluation.racing import Monitor
 from lpot_examples.evaluation.result import EvaluationResult
@@ -47,6 +48,10 @@ class TopKEvaluation:
         self._classes = classes
         self._shift = label_shift
         self._ks = ks
+
+    def begin(self) -> None:
+        """Let the data be read from now on, if they can be: the model is still being loaded."""
+        begin_reading(self._batches)
 
     def __call__(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpot_examples.errors import EvaluationError
+from lpot_examples.evaluation.batches import begin_reading
 from lpot_examples.evaluation.metrics.coco import CocoEvaluation, evaluate_coco
 from lpot_examples.evaluation.result import EvaluationResult
 
@@ -69,6 +70,10 @@ class DetectionEvaluation:
         self._truth = ground_truth
         self._decode = decode
         self._sizes = {row["id"]: (row["width"], row["height"]) for row in ground_truth["images"]}
+
+    def begin(self) -> None:
+        """Let the data be read from now on, if they can be: the model is still being loaded."""
+        begin_reading(self._batches)
 
     def __call__(
         self, model: Callable[[Any], Any], *, progress: Progress | None = None

@@ -71,6 +71,8 @@ class DetectorSpec:
 FULL_SIZE = {
     "ssd_resnet50_fpn": DetectorSpec(),
     "ssd_mobilenet_v1": DetectorSpec(network="ssd_mobilenet_v1", size=300),
+    "faster_rcnn_resnet101": DetectorSpec(network="faster_rcnn", size=600, units=(3, 4, 23, 3)),
+    "mask_rcnn_resnet50": DetectorSpec(network="mask_rcnn", size=800, proposals=100),
 }
 
 

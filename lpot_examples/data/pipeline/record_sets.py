@@ -106,7 +106,10 @@ class COCORecord(_RecordSet):
 
 
 class VOCRecord(_RecordSet):
-    """Images with masks, or with objects. In a folder, the shards ``val*`` as in LPOT."""
+    """Images with masks, or with objects.
+
+    In a folder with several sets it takes ``val*``, as in LPOT, unless the other one is asked for.
+    """
 
     def _label_of(self, places: Places) -> LabelOf:
         return voc_label
