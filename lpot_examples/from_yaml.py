@@ -122,7 +122,7 @@ def metrics_of(spec: Spec) -> dict[str, Metric]:
             *_ACCURACY,
         )
     try:
-        return make_metrics(accuracy)
+        return make_metrics(accuracy, base=base_of(spec))
     except ArgumentError as error:
         path = (*_ACCURACY, *error.path)
         raise spec.error(f"{dotted(path)} {error.problem}", *path) from None

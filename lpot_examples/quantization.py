@@ -103,8 +103,9 @@ def tune(
         dataloader = calibration_loader(spec, model=model)
         data_identity += f" {base_of(spec)}"
     if eval_func is None and spec.evaluation.accuracy is not None:
-        opened = partial(open_network, model, spec)
-        build_eval_func = partial(evaluation, spec, model=model, reference=opened)
+        sent = open_network(model, spec).graph_def if workers and not _is_file(model) else model
+        opened = partial(open_network, sent, spec)
+        build_eval_func = partial(evaluation, spec, model=sent, reference=opened)
         eval_func = build_eval_func()
     if isinstance(eval_func, SpecEvaluation):
         spec = with_sense(spec, eval_func.metrics)
@@ -276,6 +277,10 @@ def _instruction_set(name: str | None) -> Any:
             f"{nearest(chosen, INSTRUCTION_SETS)}"
         )
     return INSTRUCTION_SETS[chosen]
+
+
+def _is_file(model: Any) -> bool:
+    return isinstance(model, (str, Path))
 
 
 def open_network(model: Any, spec: Spec) -> TensorFlowModel:

@@ -38,7 +38,7 @@ MAY_IMPORT = {
 }
 
 # Who may name a framework's backend; all others know backends/base.py.
-KNOW_FRAMEWORKS = {"__init__", "backends", "cli", "quantization", "testing"}
+KNOW_FRAMEWORKS = {"__init__", "backends", "cli", "quantization", "quantizer", "testing"}
 
 FRAMEWORKS = ["tensorflow", "keras", "numpy", "scipy", "sklearn", "PIL", "pycocotools"]
 

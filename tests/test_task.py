@@ -10,6 +10,7 @@ from colours import YAML, write_images, write_network
 from lpot_examples import cli, task
 from lpot_examples.backends.tensorflow.model import load_model
 from lpot_examples.errors import DataError, LpotError, ModelError, SpecError
+from lpot_examples.quantization import tune
 from lpot_examples.spec import load_spec
 from lpot_examples.task import Task, open_task
 from lpot_examples.zoo import catalogue, prepare
@@ -242,6 +243,34 @@ def test_a_yaml_without_a_root_is_given_the_default_place(place):
     assert open_task(config=place / "my.yaml").dataset_location.name == "imagenet"
     (place / "my.yaml").write_text(YAML)  # it has a root, which the default must not replace
     assert open_task(config=place / "my.yaml").dataset_location is None
+
+
+def test_a_label_map_is_found_beside_the_yaml(place, monkeypatch):
+    from lpot_examples.from_yaml import metrics_of
+
+    (place / "sub").mkdir()
+    (place / "sub" / "map.yaml").write_text("cat: 1\n")
+    text = YAML.replace("metric: {topk: 1}", "metric: {VOCmAP: {anno_path: map.yaml}}")
+    (place / "sub" / "my.yaml").write_text(text)
+    assert metrics_of(load_spec("sub/my.yaml"))["VOCmAP"].title == "mAP"
+    (place / "sub" / "map.yaml").unlink()
+    with pytest.raises(SpecError, match=r"my\.yaml:13: .*anno_path cannot be read: map\.yaml"):
+        metrics_of(load_spec("sub/my.yaml"))
+
+
+def test_a_network_in_memory_is_tuned_by_the_yaml_in_a_worker(place):
+    spec = load_spec("my.yaml")
+    result = tune(spec, load_model("net.pb"), benchmark_seconds=0, workers=1)
+    assert result.met
+    assert result.report["accuracy"]["fp32"] == 1.0
+
+
+def test_without_labels_the_fp32_network_is_compared_with(place):
+    text = YAML.replace("metric: {topk: 1}", "metric: {MSE: {compare_label: false}}")
+    (place / "my.yaml").write_text(text.replace("relative: 0.05", "absolute: 0.01"))
+    result = tune(load_spec("my.yaml"), "net.pb", benchmark_seconds=0)
+    assert result.report["accuracy"]["fp32"] == 0
+    assert 0 < result.report["accuracy"]["int8"] < 0.01
 
 
 def test_neither_folder_nor_yaml():

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,10 +133,11 @@ class SpecEvaluation:
     def _pass(self, monitor: Monitor | None) -> tuple[NDArray[np.int64], Iterator[Any]]:
         """Return the order of one pass, empty for that of the dataset, and its batches."""
         ordered = getattr(self._loader, "ordered", None)
-        raced = monitor is not None and ordered is not None and self.samples
-        if raced and len(self._metrics) == 1 and not self._wants_reference:
-            order = monitor.order(self.samples)  # type: ignore[union-attr]
-            return order, iter(ordered(order))  # type: ignore[misc]
+        one = next(iter(self._metrics.values()))
+        told = len(self._metrics) == 1 and one.by_batch and not one.needs_reference
+        if monitor is not None and ordered is not None and self.samples and told:
+            order = monitor.order(self.samples)
+            return order, iter(ordered(order))
         batches = pairs(self._loader, batches=self._iteration, samples=self._limit)
         return np.empty(0, dtype=np.int64), batches
 
@@ -214,8 +216,13 @@ def build_eval_func(
     )
 
 
-def make_metrics(accuracy: Accuracy) -> dict[str, Metric]:
-    """Return the metrics of a yaml by name; see `build_eval_func` for the errors."""
+def make_metrics(accuracy: Accuracy, *, base: Path | None = None) -> dict[str, Metric]:
+    """Return the metrics of a yaml by name; see `build_eval_func` for the errors.
+
+    Args:
+        accuracy: The yaml's ``evaluation.accuracy``.
+        base: The folder in which label maps are looked for before the current one.
+    """
     several = accuracy.multi_metrics is not None
     key = "multi_metrics" if several else "metric"
     given = accuracy.multi_metrics if several else accuracy.metric
@@ -226,12 +233,19 @@ def make_metrics(accuracy: Accuracy) -> dict[str, Metric]:
         )
     try:
         return {
-            name: make_metric(name, arguments)
+            name: make_metric(name, _placed(arguments, base))
             for name, arguments in given.items()
             if name not in METRIC_OPTIONS
         }
     except ArgumentError as error:
         raise error.below(key) from None
+
+
+def _placed(arguments: Any, base: Path | None) -> Any:
+    path = arguments.get("anno_path") if isinstance(arguments, Mapping) else None
+    if base is None or not isinstance(path, str) or not (base / path).is_file():
+        return arguments
+    return {**arguments, "anno_path": str(base / path)}
 
 
 def known_samples(loader: Any, *, batches: int | None, limit: int | None) -> int:

@@ -20,7 +20,7 @@ class Model:
 
     def __init__(self, root: Any, **kwargs: Any) -> None:
         del kwargs
-        self.root = root.root if isinstance(root, Model) else root
+        self.root: Any = root.root if isinstance(root, Model) else root
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in ("root", "_opened"):

@@ -7,7 +7,8 @@ built here with protobuf, because the generated classes load TensorFlow's runtim
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,8 @@ from lpot_examples.errors import DataError
 
 Feature = list[bytes] | NDArray[np.float32] | NDArray[np.int64]
 """The values of one feature, in the order they have in the record."""
+
+_LARGE = 1 << 12  # bytes
 
 _NUMBERS = {"float_list": np.float32, "int64_list": np.int64}
 
@@ -39,7 +42,7 @@ def parse_example(data: bytes, *, place: str = "The record") -> dict[str, Any]:
     from google.protobuf.message import DecodeError
 
     try:
-        features = _example_class().FromString(data).features.feature
+        features = _message_class("Example").FromString(data).features.feature
     except DecodeError:
         raise DataError(
             f"{place} must be a serialized tf.train.Example of {len(data)} bytes; it cannot be "
@@ -54,19 +57,53 @@ def make_example(features: Mapping[str, Any]) -> bytes:
     Args:
         features: For each name a value or a sequence of values: bytes or text (stored as UTF-8),
             whole numbers (int64) or numbers (float32). The type of an empty sequence is that of
-            the NumPy array it is; an empty list counts as bytes.
+            the NumPy array or `array.array` it is; an empty list counts as bytes.
 
     Raises:
         DataError: If a value has another type, or a sequence mixes types.
     """
-    example = _example_class()()
-    for name, value in features.items():
+    return b"".join(example_parts(features))
+
+
+def example_parts(features: Mapping[str, Any]) -> list[bytes]:
+    """Serialize features into pieces that belong one after the other; see `make_example`.
+
+    A large byte string, such as an image, is a piece itself, so that it is never copied.
+    """
+    pieces: list[bytes] = []
+    small = _message_class("Features")()
+    for name, value in sorted(features.items()):
+        if isinstance(value, bytes) and len(value) >= _LARGE:
+            # Messages of one kind can be put one after the other: their maps are united.
+            pieces += [small.SerializeToString(deterministic=True), _head(name, value), value]
+            small = _message_class("Features")()
+            continue
         kind, values = _typed(name, value)
-        target = getattr(example.features.feature[name], kind)
+        target = getattr(small.feature[name], kind)
         target.SetInParent()  # an empty list keeps its type
         target.value.extend(values)
-    result: bytes = example.SerializeToString(deterministic=True)
-    return result
+    pieces.append(small.SerializeToString(deterministic=True))
+    return [_tagged(1, sum(map(len, pieces))), *pieces]
+
+
+def _head(name: str, value: bytes) -> bytes:
+    """Return what stands before a byte string: its entry of the map, feature and list."""
+    key = name.encode()
+    key = _tagged(1, len(key)) + key
+    head = b""
+    for number in (1, 1, 2):  # the value of a list, the list of a feature, the value of an entry
+        head = _tagged(number, len(head) + len(value)) + head
+    return _tagged(1, len(key) + len(head) + len(value)) + key + head
+
+
+def _tagged(number: int, length: int) -> bytes:
+    """Return the tag of a field that has a length, and the length."""
+    result = bytearray([number << 3 | 2])
+    while length > 127:
+        result.append(length & 127 | 128)
+        length >>= 7
+    result.append(length)
+    return bytes(result)
 
 
 def _values(feature: Any) -> Feature:
@@ -79,14 +116,15 @@ def _values(feature: Any) -> Feature:
     return np.fromiter(values, dtype=_NUMBERS[kind], count=len(values))
 
 
-def _typed(name: str, value: Any) -> tuple[str, list[Any]]:
-    """Return the field of the message for a value, and the value as a list."""
-    if isinstance(value, (bytes, str, bool, int, float, np.generic)):
-        value = [value]
+def _typed(name: str, value: Any) -> tuple[str, Sequence[Any]]:
+    """Return the field of the message for a value, and the value as a sequence."""
+    if isinstance(value, (bytes, str)):
+        return "bytes_list", (_bytes(value),)
+    if isinstance(value, array):
+        return ("float_list" if value.typecode in "fd" else "int64_list"), value
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
-        kind = "float_list" if value.dtype.kind == "f" else "int64_list"
-        return kind, value.ravel().tolist()
-    values = list(value)
+        return ("float_list" if value.dtype.kind == "f" else "int64_list"), value.ravel().tolist()
+    values = [value] if isinstance(value, (bool, int, float, np.generic)) else list(value)
     if all(isinstance(item, (bytes, str)) for item in values):
         return "bytes_list", [_bytes(item) for item in values]
     if all(isinstance(item, (int, np.integer, np.bool_)) for item in values):
@@ -105,9 +143,16 @@ def _bytes(value: bytes | str) -> bytes:
 
 
 @cache
-def _example_class() -> Any:
-    """Build the message class, in a pool of its own: TensorFlow registers the same names."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+def _message_class(name: str) -> Any:
+    from google.protobuf import message_factory
+
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"tensorflow.{name}"))
+
+
+@cache
+def _pool() -> Any:
+    """Build the messages in a pool of their own: TensorFlow registers the same names."""
+    from google.protobuf import descriptor_pb2, descriptor_pool
 
     file = descriptor_pb2.FileDescriptorProto(
         name="lpot_examples/example.proto", package="tensorflow", syntax="proto3"
@@ -133,7 +178,7 @@ def _example_class() -> Any:
     _add_message(file, "Example", [_field("features", 1, message="Features")])
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow.Example"))
+    return pool
 
 
 def _lists(file: Any) -> None:

@@ -8,11 +8,10 @@ The names are those of TensorFlow's object detection API
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from lpot_examples.data.records.images import Encoding, Stored, stored_image
 from lpot_examples.data.records.masks import png_mask
@@ -101,39 +100,42 @@ def _of_objects(
     boxes: list[Box] = []
     masks: list[bytes] = []
     for item in image.objects:
-        with troubles.catching("box"):
+        try:
             box = _relative(item, stored, notes)
             if options.masks:
                 masks.append(png_mask(item, stored.width, stored.height))
-            objects.append(item)
-            boxes.append(box)
+        except DataError as error:
+            troubles.add("box", str(error))
+            continue
+        objects.append(item)
+        boxes.append(box)
     result: dict[str, Any] = {
-        f"image/object/bbox/{side}": np.asarray([box[i] for box in boxes], dtype=np.float32)
+        f"image/object/bbox/{side}": _numbers(box[i] for box in boxes)
         for i, side in enumerate(_SIDES)
     }
-    labels = _whole([item.label or 0 for item in objects])
+    labels = _whole(item.label or 0 for item in objects)
     if options.dataset == "imagenet":
         return result | {"image/object/bbox/label": labels}
-    result |= {
-        "image/object/class/text": [item.text for item in objects],
-        "image/object/class/label": labels,
-    }
+    result["image/object/class/text"] = [item.text for item in objects]
+    result["image/object/class/label"] = labels
     if options.dataset == "voc":
-        return result | {
-            "image/object/difficult": _whole([item.difficult for item in objects]),
-            "image/object/truncated": _whole([item.truncated for item in objects]),
-            "image/object/view": [item.view for item in objects],
-        }
-    areas = [item.area or 0.0 for item in objects]
-    result |= {
-        "image/object/is_crowd": _whole([item.crowd for item in objects]),
-        "image/object/area": np.asarray(areas, dtype=np.float32),
-    }
-    return result | ({"image/object/mask": masks} if options.masks else {})
+        result["image/object/difficult"] = _whole(item.difficult for item in objects)
+        result["image/object/truncated"] = _whole(item.truncated for item in objects)
+        result["image/object/view"] = [item.view for item in objects]
+        return result
+    result["image/object/is_crowd"] = _whole(item.crowd for item in objects)
+    result["image/object/area"] = _numbers(item.area or 0.0 for item in objects)
+    if options.masks:
+        result["image/object/mask"] = masks
+    return result
 
 
-def _whole(values: Sequence[int]) -> Any:
-    return np.asarray(values, dtype=np.int64)
+def _whole(values: Iterable[int]) -> array[int]:
+    return array("q", values)
+
+
+def _numbers(values: Iterable[float]) -> array[float]:
+    return array("f", values)
 
 
 def _relative(item: Annotation, stored: Stored, notes: list[str]) -> Box:

@@ -83,11 +83,13 @@ def scan_records(shard: Path) -> Iterator[Scanned]:
             index, offset = index + 1, offset + size
 
 
-def masked_crc(data: bytes) -> int:
+def masked_crc(*parts: bytes) -> int:
     """Return the CRC-32C of some bytes, rotated and shifted as TFRecord stores it."""
     import google_crc32c
 
-    crc: int = google_crc32c.value(data)
+    crc = 0
+    for part in parts:
+        crc = google_crc32c.extend(crc, part)
     return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
 
 
@@ -258,7 +260,9 @@ def _record(file: io.BufferedIOBase, index: int, offset: int) -> tuple[Scanned |
         return Scanned(index, offset, None, "is cut off: the shard ends within it"), 0
     if length is None:
         fault = "has a length whose checksum (CRC-32C) does not match"
-        return Scanned(index, offset, None, fault if index else f"{fault}; is it a TFRecord?"), 0
+        return Scanned(
+            index, offset, None, fault if index else f"{fault}; it may be no TFRecord"
+        ), 0
     try:
         data = file.read(length + 4)
     except (MemoryError, OverflowError):

@@ -7,15 +7,23 @@ import json
 import struct
 import zlib
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-from lpot_examples.data.records.example import make_example
+from lpot_examples.data.records.example import example_parts
 from lpot_examples.data.records.features import RecordOptions, features
 from lpot_examples.data.records.pool import StoppedError, Tick
 from lpot_examples.data.records.reader import masked_crc
-from lpot_examples.data.sources.annotated import AnnotatedImage, Trouble, Troubles
+from lpot_examples.data.sources.annotated import (
+    AnnotatedImage,
+    Annotation,
+    Content,
+    Trouble,
+    Troubles,
+)
 from lpot_examples.errors import DataError, OutputError
 from lpot_examples.workspace import replacing
 
@@ -23,11 +31,22 @@ COMPRESSIONS = ("", "GZIP", "ZLIB")
 """As TensorFlow calls them; none is the first."""
 
 _VERSION = 1  # of what is written: part of the digest, so that old shards are not kept
-_BUFFER = 1 << 20
+_BUFFER = 1 << 16  # what is larger, as images are, is written without being copied
 _LEVEL = 6
 _WINDOW_BITS = {"ZLIB": 15, "GZIP": 31}  # 16 more writes a gzip header, without a time
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
+
+
+def _fields(kind: type) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a function that gives what a data class holds, other data classes apart."""
+    names = [field.name for field in fields(kind) if field.name not in ("objects", "content")]
+    return attrgetter(*names)
+
+
+_FIELDS_OF_IMAGE = _fields(AnnotatedImage)
+_FIELDS_OF_CONTENT = _fields(Content)
+_FIELDS_OF_ANNOTATION = _fields(Annotation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +75,9 @@ class ShardTask:
             f"{_VERSION} {self.options} {self.compression} {self.skip_bad}".encode()
         )
         for image in self.images:
-            digest.update(f"{image} {_stamp(image.content.path)}\n".encode())
+            parts = map(_FIELDS_OF_ANNOTATION, image.objects)
+            row = (*_FIELDS_OF_IMAGE(image), *_FIELDS_OF_CONTENT(image.content), *parts)
+            digest.update(f"{row} {_stamp(image.content.path)}\n".encode())
         return digest.hexdigest()
 
 
@@ -103,12 +124,13 @@ def check_compression(name: str) -> str:
     return name.upper()
 
 
-def write_record(file: Sink, data: bytes) -> None:
-    """Append one record with its checksums."""
-    length = _LENGTH.pack(len(data))
+def write_record(file: Sink, *parts: bytes) -> None:
+    """Append one record with its checksums; the record may come in parts."""
+    length = _LENGTH.pack(sum(map(len, parts)))
     file.write(length + _CRC.pack(masked_crc(length)))
-    file.write(data)
-    file.write(_CRC.pack(masked_crc(data)))
+    for part in parts:
+        file.write(part)
+    file.write(_CRC.pack(masked_crc(*parts)))
 
 
 def write_shard(task: ShardTask, tick: Tick = lambda: True) -> ShardResult:
@@ -182,7 +204,7 @@ class _Written:
 
     def add(self, image: AnnotatedImage, options: RecordOptions, file: Sink) -> None:
         row = features(image, options, troubles=self.troubles, notes=self.notes)
-        write_record(file, make_example(row))
+        write_record(file, *example_parts(row))
         self.records += 1
         objects = row.get("image/object/class/label", row.get("image/object/bbox/label", ()))
         self.boxes += len(objects)

@@ -27,11 +27,13 @@ class Metric(ABC):
         title: Its name as it is printed.
         higher_is_better: Whether a greater score is a better one; None where only the user knows.
         needs_reference: Whether the fp32 model's outputs take the place of labels.
+        by_batch: Whether `update` tells the scores of the batch, where the score is their mean.
     """
 
     title: str = "metric"
     higher_is_better: bool | None = True
     needs_reference: bool = False
+    by_batch: bool = False
 
     @abstractmethod
     def update(self, preds: Any, labels: Any) -> Floats | None:
@@ -72,6 +74,8 @@ class Metric(ABC):
 
 class AdditiveMetric(Metric):
     """A score that is a function of sums over the samples, such as F1 of three counts."""
+
+    by_batch = True
 
     def __init__(self) -> None:
         self._rows: list[Floats] = []

@@ -1,5 +1,7 @@
 """Where int8 is compared with fp32: in front of decisions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,13 @@ from lpot_examples.backends.tensorflow.model import TensorFlowModel
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
 from lpot_examples.graph import TuningConfig
 from lpot_examples.quantization import _instruction_set
-from lpot_examples.testing.detectors import INPUT, OUTPUTS, DetectorSpec, build_detector
+from lpot_examples.testing.detectors import (
+    INPUT,
+    OUTPUTS,
+    DetectorSpec,
+    build_detector,
+    output_names,
+)
 
 SMALL = DetectorSpec(
     network="ssd_mobilenet_v1", size=64, classes=3, width=0.25, detections=5, score_threshold=1e-3
@@ -131,6 +139,17 @@ def test_detectors_are_compared_in_front_of_their_suppression():
     boxes = backend.references(batches)[0].outputs[0]
     # What all images share, the anchors, is taken out.
     assert np.abs(boxes).mean() < 0.2
+
+
+def test_masks_are_compared_on_the_boxes_that_fp32_found():
+    spec = replace(SMALL, network="mask_rcnn", size=96, units=(1, 1, 1, 1))
+    rng = np.random.default_rng(6)
+    batches = [{INPUT: rng.integers(0, 256, (1, 96, 96, 3)).astype(np.uint8)} for _ in range(2)]
+    backend = backend_of(build_detector(spec), (INPUT,), output_names(spec))
+    references = backend.references(batches)
+    assert len(references[0].given) == 2  # proposals, and the boxes that get masks
+    assert any(array.ndim == 3 and array.shape[1:] == (28, 28) for array in references[0].outputs)
+    assert max(errors(backend, batches)) < 0.2
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -40,6 +40,16 @@ def test_tensorflow_reads_and_writes_the_same_bytes():
     assert theirs.SerializeToString(deterministic=True) == data
 
 
+@pytest.mark.parametrize("size", [0, 127, 128, 4095, 4096, 16_383, 16_384, 3_000_000])
+def test_byte_strings_of_every_size_are_written_as_tensorflow_does(size):
+    from tensorflow.core.example.example_pb2 import Example
+
+    features = {**FEATURES, "image/encoded": bytes(size), "z" * 200: b"x" * size}
+    data = make_example(features)
+    assert Example.FromString(data).SerializeToString(deterministic=True) == data
+    assert parse_example(data)["image/encoded"] == [bytes(size)]
+
+
 def test_the_order_of_features_does_not_matter():
     assert make_example(dict(reversed(FEATURES.items()))) == make_example(FEATURES)
 

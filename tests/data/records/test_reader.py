@@ -63,7 +63,7 @@ def test_a_damaged_length_ends_the_shard(tmp_path):
 def test_what_is_no_shard_is_said(tmp_path):
     path = tmp_path / "a.record"
     path.write_bytes(b"a text of some length")
-    with pytest.raises(DataError, match=r"record 0 .* is it a TFRecord\?"):
+    with pytest.raises(DataError, match=r"record 0 .* it may be no TFRecord"):
         list(read_records(path))
 
 

@@ -82,7 +82,10 @@ def _in_folder(folder: Path) -> Path:
 def _latest(folder: Path) -> Path | None:
     """Return the prefix that the file ``checkpoint`` names, moved to this folder, or None."""
     tf = import_tensorflow()
-    state = tf.train.get_checkpoint_state(str(folder))
+    try:
+        state = tf.train.get_checkpoint_state(str(folder))
+    except (tf.errors.OpError, ValueError):  # unreadable: the only .meta there is decides
+        state = None
     if state is None or not state.model_checkpoint_path:
         return None
     return folder / Path(state.model_checkpoint_path).name

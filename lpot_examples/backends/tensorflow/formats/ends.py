@@ -4,8 +4,8 @@
     Placeholder labels ────────────────────────┘
 
 An input is data that reaches a convolution or matrix product. What depends on other data (labels)
-is loss or metric, not network. An output is what no other part of the network reads;
-if some of these were given names by Identity nodes outside every scope, these are meant.
+is loss or metric, not network. An output is what no other part of the network reads; where Identity
+nodes outside every scope give names to some of these, as exporters do, these are meant.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,8 @@ def freeze_signature(
     tf = import_tensorflow()
     source = str(folder)
     try:
-        loaded = tf.saved_model.load(source)  # holds the variables of its functions
+        with _quiet():
+            loaded = tf.saved_model.load(source)  # holds the variables of its functions
         function = loaded.signatures[name]
     except (tf.errors.OpError, OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
         raise ModelError(
@@ -55,6 +58,18 @@ def freeze_signature(
         outputs=_chosen(gives, outputs),
         source=source,
     )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what TensorFlow says about details that no frozen network has."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def freeze_function(function: Any, *, source: str) -> tuple[Any, list[str], list[str]]:

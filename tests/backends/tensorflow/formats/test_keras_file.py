@@ -1,5 +1,8 @@
 """Keras's own files, whole and not."""
 
+import hashlib
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -60,6 +63,22 @@ def test_a_model_of_several_inputs_and_outputs(tmp_path):
     expected = model(feed)
     for name, found in zip(("left", "sum"), run(frozen, feed), strict=True):
         np.testing.assert_array_equal(found, expected[name])
+
+
+def test_the_same_file_gives_the_same_bytes(tmp_path):
+    classifier().save(tmp_path / "m.keras")
+    contents = [
+        open_model(tmp_path / "m.keras").graph_def.SerializeToString(deterministic=True)
+        for _ in range(2)
+    ]
+    code = (
+        "import sys, hashlib; from lpot_examples.backends.tensorflow.formats import open_model;"
+        "g = open_model(sys.argv[1]).graph_def.SerializeToString(deterministic=True);"
+        "print(hashlib.sha256(g).hexdigest())"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "m.keras")]
+    other = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+    assert {hashlib.sha256(content).hexdigest() for content in contents} == {other}
 
 
 def test_a_keras_object_is_a_model_too():
