@@ -126,7 +126,8 @@ def _typed(name: str, value: Any) -> tuple[str, Sequence[Any]]:
         return ("float_list" if value.dtype.kind == "f" else "int64_list"), value.ravel().tolist()
     values = [value] if isinstance(value, (bool, int, float, np.generic)) else list(value)
     if all(isinstance(item, (bytes, str)) for item in values):
-        return "bytes_list", [_bytes(item) for item in values]
+        texts: list[Any] = values
+        return "bytes_list", [_bytes(item) for item in texts]
     if all(isinstance(item, (int, np.integer, np.bool_)) for item in values):
         return "int64_list", [int(item) for item in values]
     if all(isinstance(item, (int, float, np.integer, np.floating)) for item in values):

@@ -45,7 +45,7 @@ class Content:
             DataError: If the file cannot be read or ends early.
         """
         try:
-            with self.path.open("rb") as file:
+            with self.path.open("rb", buffering=0) as file:
                 if self.length is None:
                     return file.read()
                 file.seek(self.offset)
