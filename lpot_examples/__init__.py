@@ -5,8 +5,9 @@ Importing this package loads no framework: the public names are resolved when th
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lpot_examples.lazy import lazy
 
 if TYPE_CHECKING:
     from lpot_examples.backends.tensorflow.model import TensorFlowModel, load_model
@@ -39,14 +40,4 @@ __all__ = [
     "tune",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -117,7 +117,7 @@ def evaluate_baseline(
         )
     else:
         result = evaluator(model(), _progress(listener, "evaluating fp32"))
-        evidence = gather(result)
+        evidence = gather(result, race=evaluator.monitored)
         journal.write(
             "baseline",
             score=result.score,

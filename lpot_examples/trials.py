@@ -20,6 +20,7 @@ from lpot_examples.evaluation.criterion import Criterion
 from lpot_examples.evaluation.evaluator import Progress
 from lpot_examples.evaluation.racing import Race
 from lpot_examples.evaluation.result import EvaluationResult
+from lpot_examples.evaluation.subset_racing import SubsetRace
 from lpot_examples.events import Listener
 from lpot_examples.execution.base import Executor, Job, Pending
 from lpot_examples.graph import TuningConfig
@@ -49,7 +50,7 @@ class _Begun:
 
     path: Path
     pending: Pending
-    race: Race | None
+    race: Race | SubsetRace | None
     started: float
 
 
@@ -335,7 +336,7 @@ class TrialRunner:
             return None
         return self._comparison.judge(result)
 
-    def _stopped(self, config: TuningConfig, race: Race, *, seconds: float) -> Trial:
+    def _stopped(self, config: TuningConfig, race: Race | SubsetRace, *, seconds: float) -> Trial:
         """Return the trial of a configuration whose evaluation was given up as hopeless."""
         assert race.stop is not None
         stop = race.stop

@@ -5,8 +5,9 @@ The names below are LPOT's Python interface to data; they are resolved when they
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lpot_examples.lazy import lazy
 
 if TYPE_CHECKING:
     from lpot_examples.data.lpot import (
@@ -23,21 +24,6 @@ if TYPE_CHECKING:
         transform_registry,
     )
 
-_LPOT = "lpot_examples.data.lpot"
-_HOMES = {
-    "BaseTransform": _LPOT,
-    "DATASETS": _LPOT,
-    "DataLoader": _LPOT,
-    "Dataset": _LPOT,
-    "FILTERS": _LPOT,
-    "Filter": _LPOT,
-    "IterableDataset": _LPOT,
-    "TRANSFORMS": _LPOT,
-    "dataset_registry": _LPOT,
-    "filter_registry": _LPOT,
-    "transform_registry": _LPOT,
-}
-
 __all__ = [
     "DATASETS",
     "FILTERS",
@@ -52,14 +38,4 @@ __all__ = [
     "transform_registry",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__ = lazy(__name__, dict.fromkeys(__all__, "lpot_examples.data.lpot"))

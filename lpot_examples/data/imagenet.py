@@ -6,11 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lpot_examples.data.class_folders import class_folder_images, class_folders
-from lpot_examples.data.listing import first, image_samples, required_folder
+from lpot_examples.data.listing import CALIBRATION_STRIDE, first, image_samples, required_folder
 from lpot_examples.data.loader import Sample
 from lpot_examples.errors import DataError
-
-CALIBRATION_STRIDE = 5
 
 # Where labelled images are, and where those to calibrate with are; the first that is there counts.
 _EVALUATED = ("validation", "val", "test")

@@ -67,16 +67,24 @@ class ImageLoader:
 
     def __iter__(self) -> Iterator[tuple[Image, NDArray[np.int64]]]:
         """Yield the batches from the first."""
+        return self.ordered(range(len(self.samples)))
+
+    def ordered(
+        self, order: Sequence[int] | NDArray[np.int64]
+    ) -> Iterator[tuple[Image, NDArray[np.int64]]]:
+        """Yield batches of the samples with these indices, in this order."""
+        rows = [int(row) for row in order]
         images: list[Image] = []
         labels: list[int] = []
-        with closing(self._images.items(range(len(self.samples)))) as decoded:
-            for sample, image in zip(self.samples, decoded, strict=True):
+        with closing(self._images.items(rows)) as decoded:
+            for row, image in zip(rows, decoded, strict=True):
                 if images and (len(images) == self.batch_size or image.shape != images[0].shape):
                     yield np.stack(images), np.asarray(labels, dtype=np.int64)
                     images, labels = [], []
                 images.append(image)
-                labels.append(sample.label)
-        yield np.stack(images), np.asarray(labels, dtype=np.int64)
+                labels.append(self.samples[row].label)
+        if images:
+            yield np.stack(images), np.asarray(labels, dtype=np.int64)
 
     def _load(self, row: int) -> Image:
         sample = self.samples[row]

@@ -8,6 +8,9 @@ from pathlib import Path
 from lpot_examples.data.loader import Sample
 from lpot_examples.errors import DataError
 
+CALIBRATION_STRIDE = 5
+"""Where no samples are for calibration, every so many of the others serve."""
+
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 
@@ -42,6 +45,15 @@ def first(samples: Sequence[Sample], limit: int | None) -> tuple[Sample, ...]:
     Raises:
         DataError: If ``limit`` is not positive.
     """
+    check_limit(limit)
+    return tuple(samples[:limit])
+
+
+def check_limit(limit: int | None) -> None:
+    """Check how many samples are to be evaluated; None is for all.
+
+    Raises:
+        DataError: If that is not positive.
+    """
     if limit is not None and limit < 1:
         raise DataError(f"The number of samples to evaluate must be at least 1; it is {limit}.")
-    return tuple(samples[:limit])

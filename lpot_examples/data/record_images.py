@@ -18,8 +18,6 @@ from lpot_examples.data.sources.labels import read_labels_file
 from lpot_examples.data.transforms import ImageTransform
 from lpot_examples.errors import DataError
 
-CALIBRATION_STRIDE = 5
-
 _IMAGENET = 1000
 _LABEL_MAP = "label_map.pbtxt"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import Path
 
-from lpot_examples.data.imagenet import CALIBRATION_STRIDE
-from lpot_examples.data.listing import first, image_samples, required_folder
+from lpot_examples.data.listing import CALIBRATION_STRIDE, first, image_samples, required_folder
 from lpot_examples.data.loader import Sample
 from lpot_examples.errors import DataError
 

@@ -11,6 +11,7 @@ from lpot_examples.evaluation.evidence import Evidence, gather
 from lpot_examples.evaluation.interval import certainty, drop_interval
 from lpot_examples.evaluation.racing import Race, can_race
 from lpot_examples.evaluation.result import EvaluationResult
+from lpot_examples.evaluation.subset_racing import SubsetRace
 
 # Fewer samples with equal scores are no surprise.
 _FEW = 10
@@ -45,13 +46,15 @@ class Comparison:
         """Whether more than one number is known of the fp32 model."""
         return self._evidence is not None
 
-    def race(self, digest: str) -> Race | None:
+    def race(self, digest: str) -> Race | SubsetRace | None:
         """Return a race for a configuration's evaluation; None if there can be none.
 
         Args:
             digest: The configuration's digest, in hexadecimal; it decides the order of samples, so
                 that a resumed run makes the same race again.
         """
+        if self._evidence is not None and self._evidence.subsets is not None:
+            return SubsetRace(self._evidence.subsets, self._evidence.samples, self._criterion)
         if self._evidence is None or can_race(self._evidence):
             return None
         return Race(self._evidence, self._criterion, seed=int(digest[:8], 16))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from lpot_examples.errors import EvaluationError
 from lpot_examples.evaluation.batches import begin_reading
 from lpot_examples.evaluation.metrics.coco import CocoEvaluation, evaluate_coco
 from lpot_examples.evaluation.result import EvaluationResult
+from lpot_examples.evaluation.subset_racing import SubsetRace
 
 Progress = Callable[[int, int], None]
 
@@ -76,7 +77,11 @@ class DetectionEvaluation:
         begin_reading(self._batches)
 
     def __call__(
-        self, model: Callable[[Any], Any], *, progress: Progress | None = None
+        self,
+        model: Callable[[Any], Any],
+        *,
+        progress: Progress | None = None,
+        monitor: Any = None,
     ) -> EvaluationResult:
         """Score ``model`` on all images; mAP, with the other COCO scores in the details.
 
@@ -86,19 +91,23 @@ class DetectionEvaluation:
         Args:
             model: Maps a batch to what ``decode`` takes.
             progress: Called after each batch with the images done and their total.
+            monitor: A `subset_racing.SubsetRace`, which may end the evaluation; the result is then
+                that of the images seen. Others have no effect.
 
         Raises:
             EvaluationError: If the model's output does not fit, or nothing is annotated.
         """
-        results = self._results(model, progress)
-        evaluation = evaluate_coco(self._truth, results)
+        race = monitor if isinstance(monitor, SubsetRace) and not self._masks else None
+        results, seen = self._results(model, progress, race)
+        lost = race is not None and race.stop is not None
+        evaluation = evaluate_coco(self._truth, results, seen if lost else None)
         scores = evaluation.scores
         if self._masks:
             return self._with_masks(scores, results)
         return EvaluationResult(
             score=scores["mAP"],
             metric="mAP",
-            samples=self.samples,
+            samples=len(seen) if lost else self.samples,
             details=scores,
             resample=evaluation.resample,
         )
@@ -107,7 +116,7 @@ class DetectionEvaluation:
         self, model: Callable[[Any], Any], *, progress: Progress | None = None
     ) -> CocoEvaluation:
         """Score the boxes as a call does, and keep what a bootstrap over images needs."""
-        return evaluate_coco(self._truth, self._results(model, progress))
+        return evaluate_coco(self._truth, self._results(model, progress)[0])
 
     def _with_masks(
         self, boxes: dict[str, float], results: list[dict[str, Any]]
@@ -122,12 +131,20 @@ class DetectionEvaluation:
         )
 
     def _results(
-        self, model: Callable[[Any], Any], progress: Progress | None
-    ) -> list[dict[str, Any]]:
-        """Run the model on all images; what it found, as COCO results."""
+        self,
+        model: Callable[[Any], Any],
+        progress: Progress | None,
+        race: SubsetRace | None = None,
+    ) -> tuple[list[dict[str, Any]], list[int]]:
+        """Run the model on all images, or until a race is lost.
+
+        Returns:
+            What it found, as COCO results, and the ids of the images seen.
+        """
         results: list[dict[str, Any]] = []
-        done = 0
-        for inputs, image_ids in self._batches:
+        seen: list[int] = []
+        order, batches = self._pass(race)
+        for inputs, image_ids in batches:
             ids = [int(image_id) for image_id in image_ids]
             sizes = np.asarray([self._sizes[one] for one in ids], dtype=np.int64)
             found = self._decode(model(inputs), sizes)
@@ -138,10 +155,34 @@ class DetectionEvaluation:
                 )
             for image_id, detections in zip(ids, found, strict=True):
                 results += coco_results(image_id, detections)
-            done += len(ids)
+            seen += ids
             if progress is not None:
-                progress(done, self.samples)
-        return results
+                progress(len(seen), self.samples)
+            if race is None or order[: len(seen)] != seen or not race.due(len(seen)):
+                continue
+            if race.look(self._scorer(results, seen), len(seen)):
+                break
+        return results, seen
+
+    def _pass(self, race: SubsetRace | None) -> tuple[list[int], Iterator[Any]]:
+        """Return the ids of the images in the order of one pass, if it is raced, and its batches.
+
+        A race speaks of images in ascending order of their ids.
+        """
+        ordered = getattr(self._batches, "ordered", None)
+        if race is None or ordered is None:
+            return [], iter(self._batches)
+        order = race.order(self.samples)
+        ids = sorted(self._sizes)
+        return [ids[row] for row in order], ordered(order)
+
+    def _scorer(
+        self, results: list[dict[str, Any]], seen: list[int]
+    ) -> Callable[[NDArray[np.int64]], float]:
+        """Return what scores a selection of images, given by their places among all ids."""
+        evaluation = evaluate_coco(self._truth, results, seen)
+        places = np.searchsorted(sorted(seen), sorted(self._sizes))
+        return lambda rows: evaluation.resample(places[rows])
 
 
 def coco_results(image_id: int, detections: Detections) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lpot_examples.evaluation.bootstrap import Replicates, replicate
 from lpot_examples.evaluation.result import EvaluationResult
+from lpot_examples.evaluation.subsets import SubsetScores, subset_scores
 
 # Per-sample scores of a metric that is their mean add up to it but for rounding.
 _ROUNDING = 1e-6
@@ -29,11 +30,13 @@ class Evidence:
     Attributes:
         per_sample: float64 [samples], whose mean is the score, in the order of the dataset.
         replicates: The score's replicates, for metrics that are no mean.
+        subsets: Its scores on parts of the samples, for races of metrics that are no mean.
         samples: How many samples were evaluated.
     """
 
     per_sample: NDArray[np.float64] | None = None
     replicates: Replicates | None = None
+    subsets: SubsetScores | None = None
     samples: int
 
     @property
@@ -54,6 +57,11 @@ class Evidence:
                 "scores": _pack(self.replicates.scores),
                 "left_out": _pack(self.replicates.left_out),
             }
+            if self.subsets is not None:
+                parts |= {
+                    "looks": _pack(self.subsets.scores),
+                    "look_draws": _pack(self.subsets.draws),
+                }
         return {"samples": self.samples, **parts}
 
     @classmethod
@@ -66,11 +74,19 @@ class Evidence:
         if "mean" in data:
             return cls(per_sample=_floats(data["mean"]), samples=count)
         kept = Replicates(scores=_floats(data["scores"]), left_out=_floats(data["left_out"]))
-        return cls(replicates=kept, samples=count)
+        subsets = None
+        if "looks" in data:
+            scores, draws = _floats(data["looks"]), _floats(data["look_draws"])
+            subsets = SubsetScores(scores=scores, draws=draws.reshape(len(scores), -1))
+        return cls(replicates=kept, subsets=subsets, samples=count)
 
 
-def gather(result: EvaluationResult) -> Evidence | None:
+def gather(result: EvaluationResult, *, race: bool = False) -> Evidence | None:
     """Return what an evaluation's result lends itself to; None if it is one number.
+
+    Args:
+        result: The evaluation's.
+        race: Whether candidates may be raced against it.
 
     Per-sample scores count if they are finite and their mean is the score. Otherwise ``resample``
     is called for every draw of the bootstrap, if there is one; a metric without a finite score
@@ -84,7 +100,10 @@ def gather(result: EvaluationResult) -> Evidence | None:
     if result.resample is None or result.samples < 2:
         return None
     kept = replicate(result.resample, result.samples)
-    return Evidence(replicates=kept, samples=result.samples) if kept.finite else None
+    if not kept.finite:
+        return None
+    subsets = subset_scores(result.resample, result.samples) if race else None
+    return Evidence(replicates=kept, subsets=subsets, samples=result.samples)
 
 
 def _pack(values: NDArray[Any]) -> str:

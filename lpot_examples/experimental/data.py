@@ -2,30 +2,5 @@
 
 from __future__ import annotations
 
-from lpot_examples.data.lpot import (
-    DATASETS,
-    FILTERS,
-    TRANSFORMS,
-    BaseTransform,
-    DataLoader,
-    Dataset,
-    Filter,
-    IterableDataset,
-    dataset_registry,
-    filter_registry,
-    transform_registry,
-)
-
-__all__ = [
-    "DATASETS",
-    "FILTERS",
-    "TRANSFORMS",
-    "BaseTransform",
-    "DataLoader",
-    "Dataset",
-    "Filter",
-    "IterableDataset",
-    "dataset_registry",
-    "filter_registry",
-    "transform_registry",
-]
+from lpot_examples.data import *  # noqa: F403 - the same names
+from lpot_examples.data import __all__ as __all__

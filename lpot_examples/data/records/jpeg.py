@@ -19,8 +19,9 @@ _ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 _FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive, with Huffman codes
 _OTHER_FRAMES = {0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
 
-# Where nothing was written a file has zeros; a picture of one colour may have them too.
-_HOLE = bytes(256)
+# Where nothing was written a file has a disk block of zeros or more; a picture of one colour may
+# have them too.
+_HOLE = bytes(2048)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def whole_jpeg(data: bytes) -> Jpeg | None:
     """
     if not data.startswith(_START):
         return None
-    markers = _markers(data)
+    markers, smooth = _markers(data)
     frame: Jpeg | None = None
     scanned = False
     position = 2
@@ -67,24 +68,24 @@ def whole_jpeg(data: bytes) -> Jpeg | None:
             after = bisect_left(markers, end)
             if frame is None or after == len(markers):
                 return None
-            if data.find(_HOLE, end, markers[after]) >= 0:
+            if not smooth and data.find(_HOLE, end, markers[after]) >= 0:
                 return None
             scanned, end = True, markers[after]
         position = end
 
 
-def _markers(data: bytes) -> list[int]:
-    """Return where compressed data could end.
+def _markers(data: bytes) -> tuple[list[int], bool]:
+    """Return where compressed data could end, and whether a hole is out of the question.
 
-    In it 0xFF is followed by 0 or is a restart marker. NumPy looks for the others in half of the
-    time that a regular expression takes.
+    In compressed data 0xFF is followed by 0 or is a restart marker. NumPy looks for the others in
+    half of the time that a regular expression takes. As 0xFF is frequent, a hole shows as a gap.
     """
     values = np.frombuffer(data, dtype=np.uint8)
     at = np.flatnonzero(values[:-1] == 0xFF)
     following = values[at + 1]
     ends = (following != 0) & (following & 0xF8 != 0xD0) & (following != 0xFF)
-    result: list[int] = at[ends].tolist()
-    return result
+    markers: list[int] = at[ends].tolist()
+    return markers, len(at) > 1 and int(np.diff(at).max()) < len(_HOLE)
 
 
 def _marker(data: bytes, position: int) -> tuple[int | None, int]:

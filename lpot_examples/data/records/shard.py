@@ -6,10 +6,9 @@ import hashlib
 import json
 import struct
 import zlib
+from array import array
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
-from operator import attrgetter
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,8 +18,6 @@ from lpot_examples.data.records.pool import StoppedError, Tick
 from lpot_examples.data.records.reader import masked_crc
 from lpot_examples.data.sources.annotated import (
     AnnotatedImage,
-    Annotation,
-    Content,
     Trouble,
     Troubles,
 )
@@ -36,17 +33,6 @@ _LEVEL = 6
 _WINDOW_BITS = {"ZLIB": 15, "GZIP": 31}  # 16 more writes a gzip header, without a time
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
-
-
-def _fields(kind: type) -> Callable[[Any], tuple[Any, ...]]:
-    """Return a function that gives what a data class holds, other data classes apart."""
-    names = [field.name for field in fields(kind) if field.name not in ("objects", "content")]
-    return attrgetter(*names)
-
-
-_FIELDS_OF_IMAGE = _fields(AnnotatedImage)
-_FIELDS_OF_CONTENT = _fields(Content)
-_FIELDS_OF_ANNOTATION = _fields(Annotation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +61,7 @@ class ShardTask:
             f"{_VERSION} {self.options} {self.compression} {self.skip_bad}".encode()
         )
         for image in self.images:
-            parts = map(_FIELDS_OF_ANNOTATION, image.objects)
-            row = (*_FIELDS_OF_IMAGE(image), *_FIELDS_OF_CONTENT(image.content), *parts)
-            digest.update(f"{row} {_stamp(image.content.path)}\n".encode())
+            digest.update(_identity(image))
         return digest.hexdigest()
 
 
@@ -212,6 +196,21 @@ class _Written:
             self.classes[str(row["image/class/label"])] += 1
         else:
             self.classes.update(str(label) for label in objects)
+
+
+def _identity(image: AnnotatedImage) -> bytes:
+    """Return everything that a record is made from; the image's file by its size and time."""
+    content = image.content
+    words: list[tuple[Any, ...]] = [
+        (image.source_id, image.filename, image.size, image.label, image.text, image.synset),
+        (str(content.path), content.offset, content.length, _stamp(content.path)),
+    ]
+    numbers: list[float] = []
+    for item in image.objects:
+        numbers += (*item.box, *(item.frame or ()), -1.0 if item.area is None else item.area)
+        words.append((item.label, item.text, item.crowd, item.segmentation))
+        words.append((item.difficult, item.truncated, item.view, item.frame is None))
+    return repr(words).encode() + array("d", numbers).tobytes()
 
 
 def _stamp(path: Path) -> str:

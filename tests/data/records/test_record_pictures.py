@@ -60,7 +60,7 @@ def test_overwritten_data_is_mostly_seen():
         seen += whole_jpeg(data[:at] + draw.randbytes(2000) + data[at + 2000 :]) is None
     assert seen >= 95
     hole = len(data) // 2
-    assert whole_jpeg(data[:hole] + bytes(2000) + data[hole + 2000 :]) is None
+    assert whole_jpeg(data[:hole] + bytes(4096) + data[hole + 4096 :]) is None
 
 
 def test_a_flat_picture_is_no_hole():
