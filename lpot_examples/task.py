@@ -69,17 +69,26 @@ class Task:
         assert self.model is not None
         return self.model
 
-    def with_model(self, given: Path | None, *, prepare: Prepare | None = None) -> Task:
+    def with_model(
+        self, given: Path | None, *, prepare: Prepare | None = None, needs_data: bool = False
+    ) -> Task:
         """Return the task with its network: as given, embedded, prepared before, or downloaded.
 
         Args:
             given: ``--input_model``.
             prepare: Downloads, and shows how far it is.
+            needs_data: Whether nothing is to be downloaded where the folder's Python files do not
+                find their data.
 
         Raises:
             LpotError: If there is none, or it cannot be had.
         """
-        return replace(self, model=given or self._found() or self._downloaded(prepare))
+        model = given or self._found()
+        if model is None:
+            if needs_data and self.has("q_dataloader.py") and self._catalogued:
+                self.q_dataloader()
+            model = self._downloaded(prepare)
+        return replace(self, model=model)
 
     def q_dataloader(self) -> Iterable[Any]:
         """Return the calibration batches.
@@ -161,11 +170,16 @@ class Task:
 
         return prepared_model(self.name, MODELS)
 
-    def _downloaded(self, prepare: Prepare | None) -> Path:
+    @property
+    def _catalogued(self) -> bool:
         from lpot_examples.zoo.catalogue import CATALOGUE
+
+        return self.name in CATALOGUE
+
+    def _downloaded(self, prepare: Prepare | None) -> Path:
         from lpot_examples.zoo.prepare import prepare_model
 
-        if self.name not in CATALOGUE:
+        if not self._catalogued:
             raise ModelError(self._no_model())
         return (prepare or prepare_model)(self.name, MODELS)
 

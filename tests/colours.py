@@ -49,6 +49,14 @@ def write_network(path):
     return path
 
 
+def write_all(folder):
+    """Write ``net.pb`` and the images of ``train`` and ``val``."""
+    write_network(folder / "net.pb")
+    write_images(folder / "train", 6, seed=1)
+    write_images(folder / "val", 8, seed=2)
+    return folder
+
+
 def write_images(folder, count, *, seed):
     """Write noisy images, each brightest in the channel of its colour."""
     rng = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from colours import YAML, write_images, write_network
+from colours import YAML, write_all
 from PIL import Image
 
 from lpot_examples import LpotError, load_model
@@ -20,11 +20,7 @@ NO_LOADER = NO_DATA + "evaluation: {accuracy: {metric: {topk: 1}}}\n"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("colours")
-    write_network(folder / "net.pb")
-    write_images(folder / "train", 6, seed=1)
-    write_images(folder / "val", 8, seed=2)
-    return folder
+    return write_all(tmp_path_factory.mktemp("colours"))
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import pickle
 import sys
 
 import pytest
-from colours import YAML, write_images, write_network
+from colours import YAML, write_all
 
 from lpot_examples import cli, task
 from lpot_examples.backends.tensorflow.model import load_model
@@ -18,11 +18,7 @@ from lpot_examples.zoo import catalogue, prepare
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("colours")
-    write_network(folder / "net.pb")
-    write_images(folder / "train", 6, seed=1)
-    write_images(folder / "val", 8, seed=2)
-    return folder
+    return write_all(tmp_path_factory.mktemp("colours"))
 
 
 @pytest.fixture
@@ -216,6 +212,19 @@ def test_where_a_network_comes_from(monkeypatch, folder, place):
     Catalogued(monkeypatch, "another")
     with pytest.raises(ModelError, match="has no embedded model.*README"):
         found.with_model(None)
+
+
+def test_nothing_is_downloaded_for_data_that_are_not_there(monkeypatch, folder):
+    (folder / "colours.pb").unlink()
+    zoo = Catalogued(monkeypatch, "colours")
+    (folder / "q_dataloader.py").write_text(
+        "from lpot_examples.errors import DataError\n\n\n"
+        "def build(**_):\n    raise DataError('no photographs')\n"
+    )
+    with pytest.raises(DataError, match="no photographs"):
+        open_task(topology="colours").with_model(None, needs_data=True)
+    assert not zoo.asked
+    assert open_task(topology="colours").with_model(None).model.name == "net.pb"
 
 
 def test_where_data_is_looked_for(monkeypatch, folder, place):

@@ -194,7 +194,7 @@ def _subject(
             dataset_location=dataset_location,
             batch_size=batch_size,
             needs_data=scored,
-        ).with_model(paths[0] if paths else None, prepare=prepare)
+        ).with_model(paths[0] if paths else None, prepare=prepare, needs_data=scored)
         paths = paths or (task.found_model,)
     if not paths:
         raise LpotError(

@@ -164,7 +164,7 @@ def tune_command(
         dataset_location=dataset_location,
         batch_size=batch_size,
         limit=limit,
-    ).with_model(input_model, prepare=prepare)
+    ).with_model(input_model, prepare=prepare, needs_data=True)
     listener = ConsoleListener()
     if dataset_location is None and task.dataset_location is not None:
         listener.note(f"dataset: {task.dataset_location}")

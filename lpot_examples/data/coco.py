@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,8 +69,7 @@ def coco_images(
         if not path.exists():
             raise DataError(f"{path} is missing. {purpose}")
     content = read_instances(file)
-    images = _checked_images(content, file)
-    _check_annotations(content, images, file)
+    images = checked_images(content, file)
     samples = first(
         [
             Sample(path=root / split / row["file_name"], label=number, size=_size(row))
@@ -78,9 +77,7 @@ def coco_images(
         ],
         limit,
     )
-    if not samples:
-        raise DataError(f"{file} must list at least one image; it lists none.")
-    _check_files(samples, file)
+    check_listed([sample.path for sample in samples], file)
     return CocoImages(samples=samples, ground_truth=_limited(content, samples))
 
 
@@ -128,11 +125,24 @@ def _rows(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(row, dict) for row in value)
 
 
-def _checked_images(content: Mapping[str, Any], file: Path) -> dict[int, dict[str, Any]]:
+def checked_images(content: Mapping[str, Any], file: Path) -> dict[int, dict[str, Any]]:
+    """Return the images of an instances file by id, all its rows checked.
+
+    Args:
+        content: What `read_instances` returned.
+        file: The file, for error messages.
+
+    Raises:
+        DataError: If a row cannot be used, see `check_image` and `check_annotation`.
+    """
     images: dict[int, dict[str, Any]] = {}
     for index, row in enumerate(content["images"]):
         check_image(row, images, place=f"{file}: images[{index}]")
         images[row["id"]] = row
+    categories = {row.get("id") for row in content["categories"]}
+    for index, row in enumerate(content["annotations"]):
+        place = f"{file}: annotations[{index}] (id {row.get('id')})"
+        check_annotation(row, images=images, categories=categories, place=place)
     return images
 
 
@@ -153,15 +163,6 @@ def check_image(row: Mapping[str, Any], known: Collection[int], *, place: str) -
         raise DataError(f"{place} must have its width and height in pixels; it is {row}.")
     if row["id"] in known:
         raise DataError(f"{place} repeats the image id {row['id']}. Ids must be unique.")
-
-
-def _check_annotations(
-    content: Mapping[str, Any], images: Mapping[int, Mapping[str, Any]], file: Path
-) -> None:
-    categories = {row.get("id") for row in content["categories"]}
-    for index, row in enumerate(content["annotations"]):
-        place = f"{file}: annotations[{index}] (id {row.get('id')})"
-        check_annotation(row, images=images, categories=categories, place=place)
 
 
 def check_annotation(
@@ -221,11 +222,18 @@ def _size(row: Mapping[str, Any]) -> tuple[int, int]:
     return row["width"], row["height"]
 
 
-def _check_files(samples: tuple[Sample, ...], file: Path) -> None:
-    missing = [sample.path for sample in samples if not sample.path.is_file()]
+def check_listed(paths: Sequence[Path], file: Path) -> None:
+    """Check that the images that a file lists are there, one at least.
+
+    Raises:
+        DataError: If not.
+    """
+    if not paths:
+        raise DataError(f"{file} must list at least one image; it lists none.")
+    missing = [path for path in paths if not path.is_file()]
     if missing:
         raise DataError(
-            f"{file} lists {len(samples)} images, of which {len(missing)} do not exist, the first "
+            f"{file} lists {len(paths)} images, of which {len(missing)} do not exist, the first "
             f"{missing[0]}. Restore them, or remove them from the annotations."
         )
 

@@ -8,7 +8,6 @@ from lpot_examples.data.images import Image, ImageLoader
 from lpot_examples.data.loader import Sample
 from lpot_examples.data.pipeline.parsing import decoded
 from lpot_examples.data.pipeline.record_files import RecordFiles
-from lpot_examples.data.records.example import parse_example
 
 
 class ImageRecords(ImageLoader):
@@ -37,5 +36,5 @@ class ImageRecords(ImageLoader):
         self._rows = tuple(rows)
 
     def _load(self, row: int) -> Image:
-        place = self._files.place(self._rows[row])
-        return decoded(parse_example(self._files.read(self._rows[row]), place=place), place)
+        number = self._rows[row]
+        return decoded(self._files.features(number), self._files.place(number))

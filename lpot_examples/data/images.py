@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lpot_examples.data.loader import Sample
-from lpot_examples.data.prefetch import CACHE_BYTES, Prefetcher
+from lpot_examples.data.loader import Batch, Sample, SampleLoader
+from lpot_examples.data.prefetch import CACHE_BYTES
 from lpot_examples.data.transforms import decode
-from lpot_examples.errors import DataError
 
 Image = NDArray[np.uint8]
 
 
-class ImageLoader:
+class ImageLoader(SampleLoader):
     """Yields ``(images, labels)``: uint8 RGB [n, height, width, 3] and int64 [n].
 
     Each ``iter()`` starts again and gives the same batches in the same order. Images keep their
@@ -38,15 +36,7 @@ class ImageLoader:
     def __init__(
         self, samples: Sequence[Sample], batch_size: int = 1, *, cache_bytes: int = CACHE_BYTES
     ) -> None:
-        if batch_size < 1:
-            raise DataError(f"batch_size must be at least 1; it is {batch_size}.")
-        if not samples:
-            raise DataError("The dataset must hold at least one image; it holds none.")
-        self.samples = tuple(samples)
-        self.batch_size = batch_size
-        self._images = Prefetcher(
-            self._load, weigh=attrgetter("nbytes"), cache_bytes=cache_bytes, ahead=batch_size
-        )
+        super().__init__(samples, batch_size, cache_bytes=cache_bytes, ahead=batch_size)
 
     def __len__(self) -> int:
         """The number of batches; where sizes are unknown, images are opened to learn them."""
@@ -61,17 +51,7 @@ class ImageLoader:
             before = size
         return batches
 
-    def begin(self) -> None:
-        """Start decoding the first images now, a few hundred at most."""
-        self._images.begin(range(len(self.samples)))
-
-    def __iter__(self) -> Iterator[tuple[Image, NDArray[np.int64]]]:
-        """Yield the batches from the first."""
-        return self.ordered(range(len(self.samples)))
-
-    def ordered(
-        self, order: Sequence[int] | NDArray[np.int64]
-    ) -> Iterator[tuple[Image, NDArray[np.int64]]]:
+    def ordered(self, order: Sequence[int] | NDArray[np.int64]) -> Iterator[Batch]:
         """Yield batches of the samples with these indices, in this order."""
         rows = [int(row) for row in order]
         images: list[Image] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -36,7 +37,54 @@ class Sample:
     size: tuple[int, int] | None = None
 
 
-class BatchLoader:
+class SampleLoader(ABC):
+    """What loaders of images share: the images in memory or read ahead, and passes over them.
+
+    Args:
+        samples: The images, in the order they are to be given.
+        batch_size: Images per batch, at least 1.
+        cache_bytes: Memory for decoded images, bytes; 0 for none.
+        ahead: How many images are decoded while the consumer works.
+
+    Attributes:
+        samples: As given.
+        batch_size: As given.
+
+    Raises:
+        DataError: If there is no image, or the batch size is below 1.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], batch_size: int, *, cache_bytes: int, ahead: int
+    ) -> None:
+        if batch_size < 1:
+            raise DataError(f"batch_size must be at least 1; it is {batch_size}.")
+        if not samples:
+            raise DataError("The dataset must hold at least one image; it holds none.")
+        self.samples = tuple(samples)
+        self.batch_size = batch_size
+        self._images = Prefetcher(
+            self._load, weigh=attrgetter("nbytes"), cache_bytes=cache_bytes, ahead=ahead
+        )
+
+    def begin(self) -> None:
+        """Start decoding the first images now, a few hundred at most."""
+        self._images.begin(range(len(self.samples)))
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches from the first."""
+        return self.ordered(range(len(self.samples)))
+
+    @abstractmethod
+    def ordered(self, order: Sequence[int] | NDArray[np.int64]) -> Iterator[Batch]:
+        """Yield batches of the samples with these indices, in this order."""
+
+    @abstractmethod
+    def _load(self, row: int) -> NDArray[np.uint8]:
+        """Return the image of a sample; called in threads."""
+
+
+class BatchLoader(SampleLoader):
     """Yields ``(inputs, labels)``: images [n, height, width, channels] and int64 [n].
 
     Each ``iter()`` starts again and gives the same batches in the same order; the last batch may
@@ -62,31 +110,12 @@ class BatchLoader:
         *,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        if batch_size < 1:
-            raise DataError(f"batch_size must be at least 1; it is {batch_size}.")
-        if not samples:
-            raise DataError("The dataset must hold at least one image; it holds none.")
-        self.samples = tuple(samples)
+        super().__init__(samples, batch_size, cache_bytes=cache_bytes, ahead=_AHEAD * batch_size)
         self.transform = transform
-        self.batch_size = batch_size
-        self._images = Prefetcher(
-            self._load,
-            weigh=attrgetter("nbytes"),
-            cache_bytes=cache_bytes,
-            ahead=_AHEAD * batch_size,
-        )
 
     def __len__(self) -> int:
         """The number of batches."""
         return -(-len(self.samples) // self.batch_size)
-
-    def begin(self) -> None:
-        """Start decoding the first images now, a few hundred at most."""
-        self._images.begin(range(len(self.samples)))
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches from the first."""
-        return self.ordered(range(len(self.samples)))
 
     def ordered(self, order: Sequence[int] | NDArray[np.int64]) -> Iterator[Batch]:
         """Yield batches of the samples with these indices, in this order."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lpot_examples.errors import EvaluationError
 from lpot_examples.evaluation.batches import begin_reading
 from lpot_examples.evaluation.metrics.topk import topk
-from lpot_examples.evaluation.racing import Monitor
+from lpot_examples.evaluation.racing import Monitor, raced_pass
 from lpot_examples.evaluation.result import EvaluationResult
 
 Progress = Callable[[int, int], None]
@@ -100,11 +100,8 @@ class TopKEvaluation:
 
     def _pass(self, monitor: Monitor | None) -> tuple[NDArray[np.int64], Iterator[Any]]:
         """Return the order of one pass, empty for that of the dataset, and its batches."""
-        ordered = getattr(self._batches, "ordered", None)
-        if monitor is None or ordered is None:
-            return np.empty(0, dtype=np.int64), iter(self._batches)
-        order = monitor.order(self.samples)
-        return order, ordered(order)
+        raced = raced_pass(self._batches, self.samples, monitor)
+        return raced or (np.empty(0, dtype=np.int64), iter(self._batches))
 
 
 def class_scores(output: object, samples: int, classes: int) -> NDArray[Any]:

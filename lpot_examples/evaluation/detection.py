@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lpot_examples.errors import EvaluationError
 from lpot_examples.evaluation.batches import begin_reading
-from lpot_examples.evaluation.metrics.coco import CocoEvaluation, evaluate_coco
+from lpot_examples.evaluation.metrics.coco import evaluate_coco
+from lpot_examples.evaluation.racing import raced_pass
 from lpot_examples.evaluation.result import EvaluationResult
 from lpot_examples.evaluation.subset_racing import SubsetRace
 
@@ -112,12 +113,6 @@ class DetectionEvaluation:
             resample=evaluation.resample,
         )
 
-    def evaluate(
-        self, model: Callable[[Any], Any], *, progress: Progress | None = None
-    ) -> CocoEvaluation:
-        """Score the boxes as a call does, and keep what a bootstrap over images needs."""
-        return evaluate_coco(self._truth, self._results(model, progress)[0])
-
     def _with_masks(
         self, boxes: dict[str, float], results: list[dict[str, Any]]
     ) -> EvaluationResult:
@@ -169,12 +164,12 @@ class DetectionEvaluation:
 
         A race speaks of images in ascending order of their ids.
         """
-        ordered = getattr(self._batches, "ordered", None)
-        if race is None or ordered is None:
+        raced = raced_pass(self._batches, self.samples, race)
+        if raced is None:
             return [], iter(self._batches)
-        order = race.order(self.samples)
+        order, batches = raced
         ids = sorted(self._sizes)
-        return [ids[row] for row in order], ordered(order)
+        return [ids[row] for row in order], batches
 
     def _scorer(
         self, results: list[dict[str, Any]], seen: list[int]

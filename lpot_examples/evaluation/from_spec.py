@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lpot_examples.errors import DataError, EvaluationError, LpotError
+from lpot_examples.data.listing import check_limit
+from lpot_examples.errors import EvaluationError, LpotError
 from lpot_examples.evaluation.batches import count, pairs
 from lpot_examples.evaluation.metrics.arguments import ArgumentError
 from lpot_examples.evaluation.metrics.base import Metric
 from lpot_examples.evaluation.metrics.registry import make_metric
-from lpot_examples.evaluation.racing import Monitor
+from lpot_examples.evaluation.racing import Monitor, raced_pass
 from lpot_examples.evaluation.result import EvaluationResult
 from lpot_examples.spec.evaluation import METRIC_OPTIONS, Accuracy
 
@@ -56,8 +57,7 @@ class SpecEvaluation:
         limit: int | None = None,
         reference: Callable[[], Any] | None = None,
     ) -> None:
-        if limit is not None and limit < 1:
-            raise DataError(f"The number of samples to evaluate must be at least 1; it is {limit}.")
+        check_limit(limit)
         self.samples = known_samples(loader, batches=iteration, limit=limit)
         parts = (*(getattr(one, "wrapped", one) for one in metrics.values()), *postprocess)
         self.identity = " ".join(_source(type(part)) for part in parts)
@@ -132,12 +132,11 @@ class SpecEvaluation:
 
     def _pass(self, monitor: Monitor | None) -> tuple[NDArray[np.int64], Iterator[Any]]:
         """Return the order of one pass, empty for that of the dataset, and its batches."""
-        ordered = getattr(self._loader, "ordered", None)
         one = next(iter(self._metrics.values()))
         told = len(self._metrics) == 1 and one.by_batch and not one.needs_reference
-        if monitor is not None and ordered is not None and self.samples and told:
-            order = monitor.order(self.samples)
-            return order, iter(ordered(order))
+        raced = raced_pass(self._loader, self.samples, monitor if self.samples and told else None)
+        if raced is not None:
+            return raced
         batches = pairs(self._loader, batches=self._iteration, samples=self._limit)
         return np.empty(0, dtype=np.int64), batches
 

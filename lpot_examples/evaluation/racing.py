@@ -15,9 +15,9 @@ Only hopelessness is decided so. No candidate is shipped that was not evaluated 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,23 @@ class Monitor(Protocol):
 
         The metric must be the mean of these scores over all samples.
         """
+
+
+def raced_pass(
+    batches: Any, samples: int, monitor: Any
+) -> tuple[NDArray[np.int64], Iterator[Any]] | None:
+    """Return the order a monitor asks for and the batches in it; None if there is no such pass.
+
+    Args:
+        batches: With a method ``ordered(indices)``, if it can be read in any order.
+        samples: How many samples it holds.
+        monitor: With a method `Monitor.order`; None where nobody watches.
+    """
+    ordered = getattr(batches, "ordered", None)
+    if monitor is None or ordered is None:
+        return None
+    order = monitor.order(samples)
+    return order, ordered(order)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,6 +60,10 @@ class ZooDetectionEvaluation:
         )
         self.samples = self._evaluation.samples
 
+    def begin(self) -> None:
+        """Let the images be read from now on, if they can be: the model is still being loaded."""
+        self._evaluation.begin()
+
     def __call__(
         self, model: Callable[[Any], Any], *, progress: Progress | None = None
     ) -> EvaluationResult:

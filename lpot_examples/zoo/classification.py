@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lpot_examples.data.imagenet import imagenet_calibration, imagenet_images
-from lpot_examples.data.loader import BatchLoader
-from lpot_examples.data.preprocessing import image_transform
-from lpot_examples.data.record_images import (
+from lpot_examples.data.class_records import (
     evaluation_records,
     open_calibration_records,
     open_records,
 )
+from lpot_examples.data.imagenet import imagenet_calibration, imagenet_images
+from lpot_examples.data.loader import BatchLoader
+from lpot_examples.data.preprocessing import image_transform
 from lpot_examples.data.transforms import ImageTransform
 from lpot_examples.evaluation.classification import TopKEvaluation
 from lpot_examples.zoo.catalogue import find_model
@@ -65,7 +65,7 @@ class ImageClassifier:
         """Return the calibration batches of a dataset.
 
         Args:
-            dataset_location: See `data.record_images` for records, else
+            dataset_location: See `data.class_records` for records, else
                 `data.imagenet.imagenet_calibration`.
             batch_size: Images per batch.
 
@@ -85,7 +85,7 @@ class ImageClassifier:
         """Return the top-1 (and top-5) accuracy on a dataset.
 
         Args:
-            dataset_location: See `data.record_images` for records, else
+            dataset_location: See `data.class_records` for records, else
                 `data.imagenet.imagenet_images`.
             batch_size: Images per batch.
             limit: Only the first images; all when None.

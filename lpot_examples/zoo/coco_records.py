@@ -5,7 +5,6 @@ The features are those that TensorFlow's object detection API writes, see `data.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import io
 from collections.abc import Mapping
@@ -21,9 +20,8 @@ from lpot_examples.data.listing import first
 from lpot_examples.data.loader import Sample
 from lpot_examples.data.pipeline.labels import DetectionLabel
 from lpot_examples.data.pipeline.parsing import detection_label
-from lpot_examples.data.pipeline.record_files import RecordFiles
-from lpot_examples.data.records.example import parse_example
-from lpot_examples.data.records.reader import is_shard, shards
+from lpot_examples.data.pipeline.record_files import RecordFiles, holds_records
+from lpot_examples.data.records.reader import shards
 from lpot_examples.errors import DataError
 from lpot_examples.evaluation.metrics.class_names import COCO_NAMES
 
@@ -43,16 +41,9 @@ class AnnotatedRecords:
     ground_truth: dict[str, Any]
 
 
-def is_records(location: Path | None) -> bool:
+def is_records(location: Path) -> bool:
     """Tell whether a dataset's location means records and not a folder in COCO layout."""
-    if location is None or (location / "annotations").is_dir():
-        return False
-    if location.is_dir():
-        return any(is_shard(path) for path in location.iterdir())
-    pattern = str(location)
-    if not glob.has_magic(pattern):
-        pattern = f"{glob.escape(pattern)}-*-of-*"
-    return location.is_file() or bool(glob.glob(pattern))  # noqa: PTH207
+    return not (location / "annotations").is_dir() and holds_records(location)
 
 
 def calibration_records(location: Path, *, batch_size: int) -> ImageRecords:
@@ -69,7 +60,7 @@ def calibration_records(location: Path, *, batch_size: int) -> ImageRecords:
         DataError: If there are none, or a shard is damaged.
     """
     found = shards(location, split="train")
-    files = _opened(found, location)
+    files = RecordFiles(found)
     rows = range(len(files))
     if found == shards(location, split="validation"):
         rows = sorted(rows, key=_drawn)  # type: ignore[assignment]
@@ -93,12 +84,11 @@ def annotated_records(
             missing.
     """
     found = shards(location, split="validation")
-    files = _opened(found, location)
+    files = RecordFiles(found)
     rows: dict[int, int] = {}
     truths: dict[int, tuple[dict[str, Any], list[dict[str, Any]]]] = {}
     for row in range(len(files)):
-        features = parse_example(files.read(row), place=files.place(row))
-        image, annotations = _truth(features, row, files.place(row), masks=masks)
+        image, annotations = _truth(files.features(row), row, files.place(row), masks=masks)
         if image["id"] in rows:
             raise DataError(
                 f"{files.place(row)} repeats the image id {image['id']} of "
@@ -127,13 +117,6 @@ def annotated_records(
             ],
         },
     )
-
-
-def _opened(found: tuple[Path, ...], location: Path) -> RecordFiles:
-    files = RecordFiles(found)
-    if not len(files):
-        raise DataError(f"{location} must hold at least one record; it holds none.")
-    return files
 
 
 def _truth(

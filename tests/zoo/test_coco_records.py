@@ -85,7 +85,6 @@ def test_damaged_records(tmp_path):
 
 
 def test_what_means_records(tmp_path):
-    assert not is_records(None)
     assert not is_records(tmp_path) and not is_records(tmp_path / "val")
     write(tmp_path / "val-00000-of-00001", {})
     for location in (

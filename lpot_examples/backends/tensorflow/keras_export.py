@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from lpot_examples.backends.tensorflow.formats.functions import freeze_function
 from lpot_examples.backends.tensorflow.formats.reorder import reachable, tidy_names
-from lpot_examples.backends.tensorflow.model import TensorFlowModel
+from lpot_examples.backends.tensorflow.model import TensorFlowModel, first_line
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
 from lpot_examples.errors import ModelError
 
@@ -54,11 +55,23 @@ def freeze_keras(
         pairs = zip(results, outputs, strict=True)
         return [tf.identity(result, name=name) for result, name in pairs]
 
-    function = tf.function(infer).get_concrete_function(*specs)
+    try:
+        function = tf.function(infer).get_concrete_function(*specs)
+    except (tf.errors.OpError, ValueError, TypeError, LookupError, RuntimeError) as error:
+        raise ModelError(
+            f"{source} cannot be run on its own inputs: {_reason(error)}. Save the model again, "
+            "or export it with model.export(folder) and give that SavedModel."
+        ) from error
     graph_def, fed, _ = freeze_function(function, source=source)
     graph_def = reachable(graph_def, outputs, fed)
     tidy_names(graph_def, {*fed, *outputs})
     return TensorFlowModel(graph_def, inputs=fed, outputs=outputs, source=source)
+
+
+def _reason(error: Exception) -> str:
+    """Return what is wrong, out of a text that shows the code around it."""
+    found = re.search(r"^\s*(?:\w+\.)*\w+(?:Error|Exception): (.+)$", str(error), re.MULTILINE)
+    return found[1].rstrip(".") if found else first_line(error)
 
 
 def _names(tf: Any, structure: Any, *, taken: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from lpot_examples.data.coco import check_annotation, check_image, read_instances
+from lpot_examples.data.coco import check_listed, checked_images, read_instances
 from lpot_examples.data.pipeline.arguments import Location, Positive
 from lpot_examples.data.pipeline.dataset import DatasetArguments, Samples
 from lpot_examples.data.pipeline.labels import DetectionLabel
@@ -87,14 +87,7 @@ class _CocoSet(DatasetArguments):
                 )
         rows, labels = _labelled(read_instances(file), file)
         files = [folder / images / f"{row['file_name']}{suffix}" for row in rows]
-        missing = [path for path in files if not path.is_file()]
-        if missing:
-            raise DataError(
-                f"{file} lists {len(files)} images, of which {len(missing)} do not exist, the "
-                f"first {missing[0]}. Restore them, or remove them from the annotations."
-            )
-        if not files:
-            raise DataError(f"{file} must list at least one image; it lists none.")
+        check_listed(files, file)
         return files, labels
 
 
@@ -133,15 +126,10 @@ def _labelled(
     content: Mapping[str, Any], file: Path
 ) -> tuple[list[dict[str, Any]], list[DetectionLabel]]:
     """Return the images in ascending order of their ids, and the objects of each."""
-    images: dict[int, dict[str, Any]] = {}
-    for index, row in enumerate(content["images"]):
-        check_image(row, images, place=f"{file}: images[{index}]")
-        images[row["id"]] = row
+    images = checked_images(content, file)
     names = {row.get("id"): str(row.get("name", "")) for row in content["categories"]}
     objects: dict[int, list[dict[str, Any]]] = {number: [] for number in images}
-    for index, row in enumerate(content["annotations"]):
-        place = f"{file}: annotations[{index}] (id {row.get('id')})"
-        check_annotation(row, images=images, categories=names, place=place)
+    for row in content["annotations"]:
         objects[row["image_id"]].append(row)
     rows = [images[number] for number in sorted(images)]
     return rows, [_label(row, objects[row["id"]], names) for row in rows]

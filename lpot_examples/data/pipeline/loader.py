@@ -98,10 +98,6 @@ class PipelineLoader:
         """The number of batches."""
         return -(-len(self.rows) // self.batch_size)
 
-    def begin(self) -> None:
-        """Start making the first samples now, a few hundred at most."""
-        self._samples.begin(int(row) for row in self.rows)
-
     def __iter__(self) -> Iterator[Sample]:
         """Yield the batches from the first.
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
-from lpot_examples.data.records.reader import masked_crc, scan_records
+from lpot_examples.data.records.example import parse_example
+from lpot_examples.data.records.reader import is_shard, masked_crc, scan_records
 from lpot_examples.errors import DataError
 
 _HEAD = struct.Struct("<QI")
@@ -26,12 +29,19 @@ class RecordFiles:
         paths: The shards.
 
     Raises:
-        DataError: If a shard cannot be read or is damaged; names shard and record.
+        DataError: If a shard cannot be read or is damaged (names shard and record), or there is no
+            record.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._shards = [_Shard(path) for path in paths]
         self._ends = list(accumulate(len(shard) for shard in self._shards))
+        if not len(self):
+            names = [path.name for path in paths[:3]] + ["…"] * (len(paths) > 3)
+            raise DataError(
+                f"The records {', '.join(names)} must hold at least one record; they hold none. "
+                "Convert the data set again."
+            )
 
     def __len__(self) -> int:
         """The number of records."""
@@ -46,6 +56,14 @@ class RecordFiles:
         shard, index = self._find(row)
         return shard.read(index)
 
+    def features(self, row: int) -> dict[str, Any]:
+        """Return what a record holds, see `parse_example`.
+
+        Raises:
+            DataError: If it cannot be read, its checksum does not match, or it is no Example.
+        """
+        return parse_example(self.read(row), place=self.place(row))
+
     def place(self, row: int) -> str:
         """Return what a record is called in messages: its shard and number there."""
         shard, index = self._find(row)
@@ -55,6 +73,16 @@ class RecordFiles:
         number = bisect_right(self._ends, row)
         before = self._ends[number - 1] if number else 0
         return self._shards[number], row - before
+
+
+def holds_records(location: Path) -> bool:
+    """Tell whether a dataset's location means records, see `records.reader.shards`."""
+    if location.is_dir():
+        return any(map(is_shard, location.iterdir()))
+    pattern = str(location)
+    if not glob.has_magic(pattern):
+        pattern = f"{glob.escape(pattern)}-*-of-*"
+    return location.is_file() or bool(glob.glob(pattern))  # noqa: PTH207
 
 
 class _Shard:

@@ -20,9 +20,7 @@ from lpot_examples.data.pipeline.parsing import (
 )
 from lpot_examples.data.pipeline.places import Places
 from lpot_examples.data.pipeline.record_files import RecordFiles
-from lpot_examples.data.records.example import parse_example
 from lpot_examples.data.records.reader import shards
-from lpot_examples.errors import DataError
 
 
 class RecordSamples(Samples):
@@ -45,14 +43,12 @@ class RecordSamples(Samples):
 
     def load(self, row: int) -> tuple[Any, Any]:
         """Return the decoded image and the label."""
-        place = self.place(row)
-        features = parse_example(self._files.read(row), place=place)
+        features, place = self._files.features(row), self.place(row)
         return decoded(features, place), self._label_of(features, place)
 
     def label(self, row: int) -> Any:
         """Return the label alone."""
-        place = self.place(row)
-        return self._label_of(parse_example(self._files.read(row), place=place), place)
+        return self._label_of(self._files.features(row), self.place(row))
 
     def place(self, row: int) -> str:
         """Return shard and number."""
@@ -71,8 +67,6 @@ class _RecordSet(DatasetArguments):
         """Find the shards and index their records."""
         location = places.root(self.root, loose=True)
         files = RecordFiles(self._shards(location, places.split))
-        if not len(files):
-            raise DataError(f"{location} must hold at least one record; it holds none.")
         return RecordSamples(files, self._label_of(places))
 
     def _shards(self, location: Path, split: str | None) -> tuple[Path, ...]:

@@ -1,6 +1,6 @@
 """What a JPEG file says of itself, and whether it is whole, without decoding it.
 
-Decoding an image of COCO takes 3 ms, reading its markers 0.1 ms. What the markers show: that the
+Decoding an image of COCO takes 3 ms, reading its markers 0.06 ms. What the markers show: that the
 file begins and ends as it must, that no segment is cut off, and that nothing but restart markers
 lies within the compressed data (overwritten data rarely looks so). What only decoding shows is
 left to `images.py`. The format: https://www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B.
@@ -8,6 +8,7 @@ left to `images.py`. The format: https://www.w3.org/Graphics/JPEG/itu-t81.pdf, a
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ _SCAN, _END = 0xDA, 0xD9
 _ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 _FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive, with Huffman codes
 _OTHER_FRAMES = {0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
+
+# A marker may have any number of fill bytes before it.
+_HERE = re.compile(rb"\xff+([^\xff])", re.DOTALL)
 
 # Where nothing was written a file has a disk block of zeros or more; a picture of one colour may
 # have them too.
@@ -48,7 +52,7 @@ def whole_jpeg(data: bytes) -> Jpeg | None:
     """
     if not data.startswith(_START):
         return None
-    markers, smooth = _markers(data)
+    ends = _ends(data)
     frame: Jpeg | None = None
     scanned = False
     position = 2
@@ -65,36 +69,33 @@ def whole_jpeg(data: bytes) -> Jpeg | None:
             if frame is not None or (frame := _frame(data[position:end])) is None:
                 return None
         elif marker == _SCAN:
-            after = bisect_left(markers, end)
-            if frame is None or after == len(markers):
+            after = bisect_left(ends, end)
+            if frame is None or after == len(ends) or _has_hole(data, end, ends[after]):
                 return None
-            if not smooth and data.find(_HOLE, end, markers[after]) >= 0:
-                return None
-            scanned, end = True, markers[after]
+            scanned, end = True, ends[after]
         position = end
 
 
-def _markers(data: bytes) -> tuple[list[int], bool]:
-    """Return where compressed data could end, and whether a hole is out of the question.
-
-    In compressed data 0xFF is followed by 0 or is a restart marker. NumPy looks for the others in
-    half of the time that a regular expression takes. As 0xFF is frequent, a hole shows as a gap.
-    """
+def _ends(data: bytes) -> list[int]:
+    """Return where compressed data would end: in it 0xFF is followed by 0 or a restart marker."""
     values = np.frombuffer(data, dtype=np.uint8)
     at = np.flatnonzero(values[:-1] == 0xFF)
     following = values[at + 1]
     ends = (following != 0) & (following & 0xF8 != 0xD0) & (following != 0xFF)
-    markers: list[int] = at[ends].tolist()
-    return markers, len(at) > 1 and int(np.diff(at).max()) < len(_HOLE)
+    result: list[int] = at[ends].tolist()
+    return result
+
+
+def _has_hole(data: bytes, start: int, end: int) -> bool:
+    """Tell whether a long run of zeros lies between; mostly a look at some bytes suffices."""
+    some = data[start : end : len(_HOLE) // 2]
+    return b"\0\0" in some and data.find(_HOLE, start, end) >= 0
 
 
 def _marker(data: bytes, position: int) -> tuple[int | None, int]:
     """Return the marker here and where it ends; None if there is none."""
-    if data[position : position + 1] != b"\xff":
-        return None, position
-    while data[position : position + 1] == b"\xff":  # any number of fill bytes
-        position += 1
-    return (data[position] if position < len(data) else None), position + 1
+    found = _HERE.match(data, position)
+    return (found[1][0], found.end()) if found else (None, position)
 
 
 def _frame(segment: bytes) -> Jpeg | None:

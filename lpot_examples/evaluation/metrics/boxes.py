@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,13 +34,57 @@ MAP_KEYS = {
 _SIZED = frozenset({"APs", "APm", "APl"})
 
 
-class CocoMap(Metric):
+class _BoxMap(Metric):
+    """Reads the labels and detections of images.
+
+    An image whose id came before is not counted again.
+
+    Args:
+        names: Class names → ids, where there is no label map.
+        anno_path: A label map, see `labels.LabelReader`.
+        output_index_mapping: See `outputs.OutputReader`.
+    """
+
+    title = "mAP"
+
+    def __init__(
+        self,
+        names: Mapping[str, int],
+        anno_path: str | None,
+        output_index_mapping: Mapping[str, int] | None,
+    ) -> None:
+        self._read_labels = LabelReader(anno_path, names=names)
+        self._read_outputs = OutputReader(output_index_mapping)
+        self.reset()
+
+    def expect(self, outputs: Sequence[str]) -> None:
+        """Find boxes, scores and classes among the outputs by their names."""
+        self._read_outputs.expect(outputs)
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._seen: set[str] = set()
+
+    def update(self, preds: Any, labels: Any) -> None:
+        """Take a batch; see `Metric.update`."""
+        images = self._read_labels(labels)
+        for image, found in zip(images, self._read_outputs(preds, len(images)), strict=True):
+            if image.identity and image.identity in self._seen:
+                continue
+            self._seen.add(image.identity)
+            self._add(image, found)
+
+    @abstractmethod
+    def _add(self, image: ImageLabels, found: Detections) -> None:
+        """Keep one image."""
+
+
+class CocoMap(_BoxMap):
     """Mean average precision with COCO's matching, by pycocotools.
 
     Predictions are ``(num_detections, boxes, scores, classes)``, or without the first; boxes are
     corners (ymin, xmin, ymax, xmax) as fractions of the image, classes ids. Labels are those of
-    `labels.LabelReader`. Detections of classes that no image has change nothing. An image whose id
-    came before is not counted again.
+    `labels.LabelReader`. Detections of classes that no image has change nothing.
 
     Args:
         anno_path: A label map, see `labels.LabelReader`; for labels that are names.
@@ -48,8 +93,6 @@ class CocoMap(Metric):
         map_key: Which score counts, a key of `MAP_KEYS`.
         output_index_mapping: See `outputs.OutputReader`.
     """
-
-    title = "mAP"
 
     def __init__(
         self,
@@ -66,32 +109,17 @@ class CocoMap(Metric):
                 "map_key",
             )
         self._protocol = protocol(iou_thrs, map_points)
-        self._read_labels = LabelReader(anno_path, names=COCO_NAMES)
-        self._read_outputs = OutputReader(output_index_mapping)
         self._key = MAP_KEYS[map_key]
         self.title = self._key
-        self.reset()
-
-    def expect(self, outputs: Sequence[str]) -> None:
-        """Find boxes, scores and classes among the outputs by their names."""
-        self._read_outputs.expect(outputs)
+        super().__init__(COCO_NAMES, anno_path, output_index_mapping)
 
     def reset(self) -> None:
         """Forget all batches."""
-        self._seen: set[str] = set()
+        super().reset()
         self._images: list[dict[str, Any]] = []
         self._truths: list[dict[str, Any]] = []
         self._results: list[dict[str, Any]] = []
         self._sized = True
-
-    def update(self, preds: Any, labels: Any) -> None:
-        """Take a batch; see `Metric.update`."""
-        images = self._read_labels(labels)
-        for image, found in zip(images, self._read_outputs(preds, len(images)), strict=True):
-            if image.identity and image.identity in self._seen:
-                continue
-            self._seen.add(image.identity)
-            self._add(image, found)
 
     def _add(self, image: ImageLabels, found: Detections) -> None:
         # IoU does not depend on the unit; without the size it is the image's sides.
@@ -140,7 +168,7 @@ class CocoMap(Metric):
         return _result(self._key, scores, evaluation)
 
 
-class VocMap(Metric):
+class VocMap(_BoxMap):
     """Mean average precision with Pascal VOC's matching; see `voc.evaluate_voc`.
 
     Shapes and the other arguments are those of `CocoMap`.
@@ -152,8 +180,6 @@ class VocMap(Metric):
         map_key: LPOT's name of mAP, the only score there is.
         output_index_mapping: See `outputs.OutputReader`.
     """
-
-    title = "mAP"
 
     def __init__(
         self,
@@ -168,27 +194,15 @@ class VocMap(Metric):
         self._protocol = protocol(iou_thrs, map_points)
         if len(self._protocol.thresholds) != 1:
             raise ArgumentError(f"must be one number in (0, 1]; got {iou_thrs!r}.", "iou_thrs")
-        self._read_labels = LabelReader(anno_path, names=VOC_NAMES)
-        self._read_outputs = OutputReader(output_index_mapping)
-        self.reset()
-
-    def expect(self, outputs: Sequence[str]) -> None:
-        """Find boxes, scores and classes among the outputs by their names."""
-        self._read_outputs.expect(outputs)
+        super().__init__(VOC_NAMES, anno_path, output_index_mapping)
 
     def reset(self) -> None:
         """Forget all batches."""
-        self._seen: set[str] = set()
+        super().reset()
         self._images: list[VocImage] = []
 
-    def update(self, preds: Any, labels: Any) -> None:
-        """Take a batch; see `Metric.update`."""
-        images = self._read_labels(labels)
-        for image, found in zip(images, self._read_outputs(preds, len(images)), strict=True):
-            if image.identity and image.identity in self._seen:
-                continue
-            self._seen.add(image.identity)
-            self._images.append(VocImage.of(image, found))
+    def _add(self, image: ImageLabels, found: Detections) -> None:
+        self._images.append(VocImage.of(image, found))
 
     def evaluate(self) -> EvaluationResult:
         """Return mAP of all images since the last reset; it can be resampled by images."""

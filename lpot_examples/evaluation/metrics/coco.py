@@ -153,15 +153,6 @@ def _since(starts: NDArray[np.int64], total: NDArray[np.int64]) -> NDArray[np.in
     return np.asarray(total - np.repeat(before, sizes))
 
 
-def coco_map(
-    ground_truth: Mapping[str, Any],
-    detections: Iterable[Mapping[str, Any]],
-    image_ids: Iterable[int] | None = None,
-) -> dict[str, float]:
-    """Score box detections; the ``scores`` of `evaluate_coco`, which see."""
-    return evaluate_coco(ground_truth, detections, image_ids).scores
-
-
 def evaluate_coco(
     ground_truth: Mapping[str, Any],
     detections: Iterable[Mapping[str, Any]],

@@ -65,6 +65,16 @@ def test_a_model_of_several_inputs_and_outputs(tmp_path):
         np.testing.assert_array_equal(found, expected[name])
 
 
+def test_names_may_be_given_to_a_frozen_keras_model():
+    from lpot_examples.backends.tensorflow.keras_export import freeze_keras
+
+    model = classifier()
+    frozen = freeze_keras(model, input_name="input", output_names=["logits"])
+    assert (frozen.input_names, frozen.output_names) == (("input",), ("logits",))
+    np.testing.assert_array_equal(run(frozen, {"input": images()})[0], model(images()))
+    assert not frozen.graph_def.library.function
+
+
 def test_the_same_file_gives_the_same_bytes(tmp_path):
     classifier().save(tmp_path / "m.keras")
     contents = [
@@ -151,3 +161,20 @@ def test_a_model_in_python_is_refused():
 
     with pytest.raises(ModelError, match="whose inputs Keras does not know"):
         open_object(Own())
+
+
+def test_a_model_that_cannot_run_says_why(tmp_path):
+    model = classifier()
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = parts["config.json"].decode()
+    assert '"batch_shape": [null, 8, 8, 3]' in config
+    parts["config.json"] = config.replace('"batch_shape": [null, 8, 8, 3]', '"batch_shape": [null]')
+    with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(ModelError) as caught:
+        open_model(tmp_path / "other.keras")
+    assert "\n" not in str(caught.value)
+    assert "other.keras" in str(caught.value)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lpot_examples.data.record_images import (
+from lpot_examples.data.class_records import (
     evaluation_records,
     open_calibration_records,
     open_records,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lpot_examples.data.listing import CALIBRATION_STRIDE, check_limit
 from lpot_examples.data.loader import BatchLoader, Sample
 from lpot_examples.data.pipeline.parsing import class_label, decoded
-from lpot_examples.data.pipeline.record_files import RecordFiles
-from lpot_examples.data.records.example import parse_example
-from lpot_examples.data.records.reader import is_shard, shards
+from lpot_examples.data.pipeline.record_files import RecordFiles, holds_records
+from lpot_examples.data.records.reader import shards
 from lpot_examples.data.sources.labels import read_labels_file
 from lpot_examples.data.transforms import ImageTransform
 from lpot_examples.errors import DataError
@@ -59,8 +58,8 @@ class RecordLoader(BatchLoader):
     def _load(self, row: int) -> NDArray[np.uint8]:
         from PIL import Image
 
-        place = self._files.place(self._rows[row])
-        features = parse_example(self._files.read(self._rows[row]), place=place)
+        number = self._rows[row]
+        features, place = self._files.features(number), self._files.place(number)
         self._found[row] = self._index(class_label(features, place), place)
         return self.transform.pixels(Image.fromarray(decoded(features, place)))
 
@@ -89,7 +88,9 @@ def evaluation_records(location: Path | None) -> tuple[Path, ...]:
     Raises:
         DataError: If a set is incomplete, or it is not clear which one is meant.
     """
-    return shards(location, split="validation") if _has_records(location) and location else ()
+    if location is None or not holds_records(location):
+        return ()
+    return shards(location, split="validation")
 
 
 def open_records(
@@ -100,8 +101,7 @@ def open_records(
     Raises:
         DataError: If there is none, or ``limit`` is not positive.
     """
-    if limit is not None and limit < 1:
-        raise DataError(f"The number of samples to evaluate must be at least 1; it is {limit}.")
+    check_limit(limit)
     paths = evaluation_records(location)
     files = RecordFiles(paths)
     rows = range(len(files))[:limit]
@@ -123,14 +123,6 @@ def open_calibration_records(
     rows = range(0, len(files), CALIBRATION_STRIDE if evaluated else 1)
     first = _first(paths[0].parent, classes)
     return RecordLoader(files, rows, transform, batch_size, first=first, classes=classes)
-
-
-def _has_records(location: Path | None) -> bool:
-    if location is None:
-        return False
-    if location.is_dir():
-        return any(is_shard(path) for path in location.iterdir())
-    return location.is_file() or bool(glob.glob(f"{location}*"))  # noqa: PTH207
 
 
 def _first(folder: Path, classes: int) -> int:
