@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from lpot_examples.backends.tensorflow.model import TensorFlowModel, load_model
     from lpot_examples.errors import LpotError
     from lpot_examples.evaluation.result import EvaluationResult
-    from lpot_examples.quantization import Quantization, tune
+    from lpot_examples.quantization import tune
+    from lpot_examples.quantizer import Quantization
     from lpot_examples.spec import Spec, load_spec
 
 __version__ = "0.1.0"
@@ -21,7 +22,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "EvaluationResult": "lpot_examples.evaluation.result",
     "LpotError": "lpot_examples.errors",
-    "Quantization": "lpot_examples.quantization",
+    "Quantization": "lpot_examples.quantizer",
     "Spec": "lpot_examples.spec",
     "TensorFlowModel": "lpot_examples.backends.tensorflow.model",
     "load_model": "lpot_examples.backends.tensorflow.model",

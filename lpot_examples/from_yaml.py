@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lpot_examples.errors import SpecError
+from lpot_examples.network import open_network
 from lpot_examples.spec import Spec, load_spec
 from lpot_examples.spec.problems import dotted
 
@@ -181,8 +182,6 @@ def input_dtype(model: Any, spec: Spec) -> Any:
     Raises:
         ModelError: If the network cannot be opened.
     """
-    from lpot_examples.quantization import open_network
-
     network = open_network(model, spec)
     if len(network.input_names) != 1:
         return None

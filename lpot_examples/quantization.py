@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lpot_examples import __version__
 from lpot_examples.errors import LpotError
 from lpot_examples.events import Listener, LoggingListener
-from lpot_examples.quantizer import Quantization
+from lpot_examples.network import open_network
 from lpot_examples.spec import Spec
 
 if TYPE_CHECKING:
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from lpot_examples.backends.tensorflow.backend import TensorFlowBackend
     from lpot_examples.backends.tensorflow.model import TensorFlowModel
     from lpot_examples.conclusion import TuningResult
+    from lpot_examples.evaluation.evaluator import Evaluator
     from lpot_examples.journal import Journal
     from lpot_examples.search import SearchSpace
     from lpot_examples.workspace import Workspace
-
-__all__ = ["ENGINES", "Quantization", "open_network", "tune"]
 
 ENGINES = ("lpot", "neural_compressor")
 """What can make the int8 networks: this project, or Neural Compressor (an optional extra)."""
@@ -82,10 +81,7 @@ def tune(
     from lpot_examples.backends.tensorflow.calibrate import SAMPLE
     from lpot_examples.backends.tensorflow.constants import stored_weights
     from lpot_examples.evaluation.evaluator import Evaluator
-    from lpot_examples.evaluation.from_spec import SpecEvaluation
     from lpot_examples.execution.choice import check_options, make_executor
-    from lpot_examples.from_yaml import base_of, calibration_loader, evaluation, with_sense
-    from lpot_examples.host import library_versions
     from lpot_examples.journal import Journal
     from lpot_examples.trackers.choice import with_trackers
     from lpot_examples.tuner import Tuner
@@ -99,22 +95,15 @@ def tune(
     target = Path(output) if output is not None else None
     _refuse_overwriting(model, target)
     listener = listener or LoggingListener()
-    if dataloader is None:
-        dataloader = calibration_loader(spec, model=model)
-        data_identity += f" {base_of(spec)}"
-    if eval_func is None and spec.evaluation.accuracy is not None:
-        sent = open_network(model, spec).graph_def if workers and not _is_file(model) else model
-        opened = partial(open_network, sent, spec)
-        build_eval_func = partial(evaluation, spec, model=sent, reference=opened)
-        eval_func = build_eval_func()
-    if isinstance(eval_func, SpecEvaluation):
-        spec = with_sense(spec, eval_func.metrics)
+    given = _Given(spec, dataloader, eval_func, build_eval_func, data_identity)
+    given = _completed(given, model, workers)
+    spec, dataloader = given.spec, given.dataloader
     for note in spec.notes:
         listener.note(note)
     listener.stage("Reading the model")
     evaluator = None
-    if eval_func is not None and not spec.tuning.exit_policy.performance_only:
-        evaluator = Evaluator(eval_func)
+    if given.eval_func is not None and not spec.tuning.exit_policy.performance_only:
+        evaluator = Evaluator(given.eval_func)
     isa = _instruction_set(target_isa)
     network = open_network(model, spec)
     backend, space = _prepare(engine, version, network, spec=spec, isa=isa)
@@ -122,15 +111,7 @@ def tune(
     for note in backend.notes:
         listener.note(note)
     content = network.graph_def.SerializeToString(deterministic=True)
-    identity = {
-        "model": hashlib.sha256(content).hexdigest(),
-        "spec": spec.fingerprint(),
-        "data": data_identity,
-        "isa": isa.name,
-        "engine": backend.engine,
-        "eval_func": evaluator.fingerprint() if evaluator else None,
-        "versions": {"lpot_examples": __version__, **library_versions()},
-    }
+    identity = _identity(given, backend, content=content, isa=isa.name, evaluator=evaluator)
     workspace = open_workspace(
         spec, identity, output=target, suffix=backend.suffix, room=_ROOM + 2 * len(content)
     )
@@ -152,11 +133,11 @@ def tune(
         )
         if evaluator is not None:
             executor = make_executor(
-                eval_func,
+                given.eval_func,
                 evaluator,
                 workers=_usable(workers, spec, listener),
                 trial_timeout=trial_timeout,
-                build=build_eval_func,
+                build=given.build_eval_func,
             )
         tuner = Tuner(
             backend=backend,
@@ -180,6 +161,54 @@ def tune(
         _stop(backend)
         workspace.sweep()
         journal.close()
+
+
+class _Given(NamedTuple):
+    """What is tuned with, see `tune`."""
+
+    spec: Spec
+    dataloader: Any
+    eval_func: Any
+    build_eval_func: Callable[[], Any] | None
+    data_identity: str
+
+
+def _completed(given: _Given, model: Any, workers: int) -> _Given:
+    """Take from the spec what is not given: calibration data, the evaluation, and its sense."""
+    from lpot_examples.evaluation.from_spec import SpecEvaluation
+    from lpot_examples.from_yaml import base_of, calibration_loader, evaluation, with_sense
+
+    spec = given.spec
+    if given.dataloader is None:
+        given = given._replace(
+            dataloader=calibration_loader(spec, model=model),
+            data_identity=f"{given.data_identity} {base_of(spec)}",
+        )
+    if given.eval_func is None and spec.evaluation.accuracy is not None:
+        sent = open_network(model, spec).graph_def if workers and not _is_file(model) else model
+        opened = partial(open_network, sent, spec)
+        build = partial(evaluation, spec, model=sent, reference=opened)
+        given = given._replace(eval_func=build(), build_eval_func=build)
+    if isinstance(given.eval_func, SpecEvaluation):
+        given = given._replace(spec=with_sense(spec, given.eval_func.metrics))
+    return given
+
+
+def _identity(
+    given: _Given, backend: Any, *, content: bytes, isa: str, evaluator: Evaluator | None
+) -> dict[str, Any]:
+    """Return what a run must have in common with an unfinished one to continue it."""
+    from lpot_examples.host import library_versions
+
+    return {
+        "model": hashlib.sha256(content).hexdigest(),
+        "spec": given.spec.fingerprint(),
+        "data": given.data_identity,
+        "isa": isa,
+        "engine": backend.engine,
+        "eval_func": evaluator.fingerprint() if evaluator else None,
+        "versions": {"lpot_examples": __version__, **library_versions()},
+    }
 
 
 def _check_supported(spec: Spec) -> None:
@@ -281,17 +310,6 @@ def _instruction_set(name: str | None) -> Any:
 
 def _is_file(model: Any) -> bool:
     return isinstance(model, (str, Path))
-
-
-def open_network(model: Any, spec: Spec) -> TensorFlowModel:
-    """Open a network given in any form that `tune` takes, with the spec's inputs and outputs.
-
-    Raises:
-        ModelError: If it cannot be read, or lacks them.
-    """
-    from lpot_examples.backends.tensorflow.formats import open_object
-
-    return open_object(model, inputs=spec.model.inputs, outputs=spec.model.outputs)
 
 
 def _refuse_overwriting(model: Any, output: Path | None) -> None:

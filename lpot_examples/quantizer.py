@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lpot_examples.errors import LpotError
 from lpot_examples.events import Listener, LoggingListener
+from lpot_examples.network import open_network
 from lpot_examples.spec import Spec, load_spec
 
 if TYPE_CHECKING:
@@ -154,7 +155,6 @@ class Quantization:
         if loader is None and self.metric is None and self.postprocess is None:
             return None
         from lpot_examples.from_yaml import evaluation
-        from lpot_examples.quantization import open_network
 
         return evaluation(
             self.spec,

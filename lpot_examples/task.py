@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lpot_examples.errors import DataError, LpotError, ModelError
+from lpot_examples.network import open_network
 from lpot_examples.spec import Spec, load_spec
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ what we advise, the second what ``prepare_dataset.sh`` does without ``--output_d
 
 Prepare = Callable[[str, Path], Path]
 """``prepare(name, folder)`` downloads a network of the catalogue, as `prepare_model` does."""
+
+PrepareData = Callable[[str, Path], Path]
+"""``prepare_data(kind, folder)`` makes records of a public dataset, as ``prepare_dataset.sh``."""
 
 _RECORDED = {
     "COCORecord": "coco",
@@ -125,7 +129,7 @@ class Task:
             batch_size=self.batch_size,
             limit=self.limit,
             model=self.model,
-            reference=partial(_open, self.model, self.spec),
+            reference=partial(open_network, self.model, self.spec),
         )
 
     def data_identity(self) -> str:
@@ -204,6 +208,7 @@ def open_task(
     batch_size: int | None = None,
     limit: int | None = None,
     needs_data: bool = True,
+    prepare_data: PrepareData | None = None,
 ) -> Task:
     """Return the task of a command line.
 
@@ -215,6 +220,7 @@ def open_task(
         batch_size: Samples in a batch of the evaluation.
         limit: Evaluate the first samples only.
         needs_data: Whether data will be read; if not, no dataset is looked for.
+        prepare_data: Fetches what a network of the catalogue needs and is not there.
 
     Raises:
         LpotError: If there is no such folder, the yaml is wrong, or neither is given.
@@ -239,35 +245,35 @@ def open_task(
     )
     if dataset_location is not None or not needs_data:
         return task
-    return replace(task, dataset_location=_default(task))
+    return replace(task, dataset_location=_default(task, prepare_data))
 
 
-def _open(model: Any, spec: Spec) -> Any:
-    from lpot_examples.quantization import open_network
-
-    return open_network(model, spec)
-
-
-def _default(task: Task) -> Path | None:
+def _default(task: Task, prepare: PrepareData | None) -> Path | None:
     """Return where the dataset is that a task needs, if the user did not say it.
 
     Raises:
-        DataError: If a network of the catalogue needs COCO, and it is not there.
+        DataError: If a network of the catalogue needs COCO, it is not there and cannot be fetched.
     """
     kind, required = _needed(task)
     if not kind:
         return None
     places = [Path(place.format(kind=kind)) for place in PLACES]
-    found = next((place for place in places if place.is_dir()), None)
-    if found is not None:
+    found = next((place for place in places if place.is_dir() and not _unfinished(place)), None)
+    if found is not None or kind != "coco" or not required:
         return found
-    if kind == "coco" and required:
-        raise DataError(
-            f"--dataset_location was not given, and {places[0]} does not exist. Make it with "
-            f"'bash prepare_dataset.sh --dataset=coco --output_dir={places[0]}', which downloads "
-            "COCO val2017, or give the folder of your own copy."
-        )
-    return None
+    if prepare is not None:
+        return prepare(kind, places[0])
+    raise DataError(
+        f"--dataset_location was not given, and {places[0]} does not exist. Make it with "
+        f"'bash prepare_dataset.sh --dataset=coco --output_dir={places[0]}', which downloads "
+        "COCO val2017, or give the folder of your own copy."
+    )
+
+
+def _unfinished(place: Path) -> bool:
+    """Tell whether a folder is one that `prepare_dataset.sh` has begun and not finished."""
+    begun = any((place / name).is_dir() for name in (".conversion", "download"))
+    return begun and not (place / "summary.json").is_file()
 
 
 def _needed(task: Task) -> tuple[str, bool]:

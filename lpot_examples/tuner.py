@@ -303,13 +303,15 @@ class Tuner:
         )
 
     def _unchecked(self, config: TuningConfig) -> TuningResult:
-        """Quantize all that can be, from calibration alone."""
+        """Quantize from calibration alone."""
         why = (
             "performance_only is set"
             if self._spec.tuning.exit_policy.performance_only
-            else "there is no eval_func"
+            else "there is no eval_func, and no evaluation.accuracy in the spec"
         )
-        self._listener.warning(f"accuracy was NOT checked: {why}. Everything that can be is int8.")
+        self._listener.warning(
+            f"accuracy was NOT checked: {why}. Nothing is kept in fp32 for its sake."
+        )
         return self._conclusion.conclude(config, None, self._found())
 
     def _found(self) -> Found:

@@ -39,7 +39,15 @@ MAY_IMPORT = {
 }
 
 # Who may name a framework's backend; all others know backends/base.py.
-KNOW_FRAMEWORKS = {"__init__", "backends", "cli", "quantization", "quantizer", "testing"}
+KNOW_FRAMEWORKS = {
+    "__init__",
+    "backends",
+    "cli",
+    "network",
+    "quantization",
+    "quantizer",
+    "testing",
+}
 
 FRAMEWORKS = ["tensorflow", "keras", "numpy", "scipy", "sklearn", "PIL", "pycocotools"]
 

@@ -244,6 +244,29 @@ def test_where_data_is_looked_for(monkeypatch, folder, place):
     assert given.dataset_location == place / "val"
 
 
+def test_data_that_are_not_there_are_fetched(monkeypatch, folder, place):
+    (folder / "colours.pb").unlink()
+    (folder / "q_dataloader.py").write_text("def build(**_): return [1]\n")
+    Catalogued(monkeypatch, "colours", dataset="coco")
+    asked = []
+
+    def prepare(kind, where):
+        asked.append((kind, str(where)))
+        return where
+
+    def location():
+        task = open_task(topology="colours", prepare_data=prepare)
+        return str(task.dataset_location)
+
+    assert location() == "datasets/coco"
+    (place / "datasets" / "coco" / "download").mkdir(parents=True)
+    assert location() == "datasets/coco"  # begun, and not finished
+    assert asked == [("coco", "datasets/coco")] * 2
+    (place / "datasets" / "coco" / "summary.json").write_text("{}")
+    assert location() == "datasets/coco"
+    assert len(asked) == 2
+
+
 def test_a_yaml_without_a_root_is_given_the_default_place(place):
     text = YAML.replace("ImageFolder: {root: train}", "ImageRecord: {}")
     (place / "my.yaml").write_text(text)

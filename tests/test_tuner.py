@@ -190,13 +190,15 @@ def test_timeout(tmp_path):
     ("spec", "eval_func", "why"),
     [
         ({"tuning.exit_policy.performance_only": True}, Scorer(), "performance_only is set"),
-        ({}, None, "there is no eval_func"),
+        ({}, None, "there is no eval_func, and no evaluation.accuracy in the spec"),
     ],
 )
 def test_unchecked_accuracy_is_said(tmp_path, spec, eval_func, why):
     heard = Heard()
     result = tune_fake(HOPELESS, tmp_path, spec=spec, eval_func=eval_func, listener=heard)
-    assert heard.warnings == [f"accuracy was NOT checked: {why}. Everything that can be is int8."]
+    assert heard.warnings == [
+        f"accuracy was NOT checked: {why}. Nothing is kept in fp32 for its sake."
+    ]
     assert result.met is None
     assert result.report["accuracy"]["checked"] is False
     assert result.report["search"]["full_evaluations"] == 0

@@ -122,7 +122,11 @@ def benchmark(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="YAML", help="A tuning spec in place of the topology's own."),
+        typer.Option(
+            metavar="YAML",
+            help="A tuning spec in place of the topology's own; without --topology it also says "
+            "where the data is and how it is scored.",
+        ),
     ] = None,
     inputs: Annotated[
         str, typer.Option(metavar="NAME[,NAME...]", help="Input names. (default: found)")
@@ -185,6 +189,7 @@ def _subject(
     paths = tuple(Path(word) for word in _words(input_model))
     task = None
     if name or config is not None:
+        from lpot_examples.cli.dataset import prepare_data
         from lpot_examples.cli.prepare_model import prepare
         from lpot_examples.task import open_task
 
@@ -194,6 +199,7 @@ def _subject(
             dataset_location=dataset_location,
             batch_size=batch_size,
             needs_data=scored,
+            prepare_data=prepare_data,
         ).with_model(paths[0] if paths else None, prepare=prepare, needs_data=scored)
         paths = paths or (task.found_model,)
     if not paths:

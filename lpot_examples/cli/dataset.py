@@ -240,6 +240,25 @@ def convert_command(
     print_summary(summary, folder)
 
 
+def prepare_data(kind: str, folder: Path) -> Path:
+    """Make records of a public data set, masks included, and return their folder.
+
+    What an interrupted run has fetched and written is used.
+
+    Raises:
+        LpotError: If it cannot be fetched or written.
+    """
+    from lpot_examples.cli.console import messages
+
+    messages().print(
+        f"The data set {kind} is fetched into {folder} (about 1 GB); "
+        "--dataset_location=FOLDER uses a copy of your own.",
+        soft_wrap=True,
+    )
+    convert_command(dataset=kind, output_dir=folder, masks=True)
+    return folder
+
+
 def inspect_command(
     *,
     records: Annotated[

@@ -146,6 +146,7 @@ def tune_command(
     ] = False,
 ) -> None:
     """Find the fastest int8/fp32 form of a model that verifiably clears an accuracy bar."""
+    from lpot_examples.cli.dataset import prepare_data
     from lpot_examples.cli.listener import ConsoleListener
     from lpot_examples.cli.prepare_model import prepare
     from lpot_examples.cli.tune_tables import print_result
@@ -164,6 +165,7 @@ def tune_command(
         dataset_location=dataset_location,
         batch_size=batch_size,
         limit=limit,
+        prepare_data=prepare_data,
     ).with_model(input_model, prepare=prepare, needs_data=True)
     listener = ConsoleListener()
     if dataset_location is None and task.dataset_location is not None:

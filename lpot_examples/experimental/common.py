@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lpot_examples.lazy import lazy
+
 if TYPE_CHECKING:
     from lpot_examples.data.batches import DataLoader
 
@@ -25,7 +27,7 @@ class Model:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in ("root", "_opened"):
             raise AttributeError(name)
-        from lpot_examples.quantization import open_network
+        from lpot_examples.network import open_network
         from lpot_examples.spec import Spec
 
         if "_opened" not in self.__dict__:
@@ -63,9 +65,4 @@ class Postprocess:
         self.kwargs = kwargs
 
 
-def __getattr__(name: str) -> Any:
-    if name == "DataLoader":
-        from lpot_examples.data.batches import DataLoader
-
-        return DataLoader
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy(__name__, {"DataLoader": "lpot_examples.data.batches"})

@@ -302,3 +302,16 @@ def test_run_lengths_in_annotations_count_as_polygons_do():
     score = ZooDetectionEvaluation(BATCHES, ground_truth=table, masks=True)
     found = answers(3.0, extra=3)
     assert score(detector(found)).scores == pytest.approx(evaluation()(detector(found)).scores)
+
+
+def test_images_are_read_while_the_model_is_loaded():
+    class Batches(list):
+        begun = 0
+
+        def begin(self):
+            self.begun += 1
+
+    batches = Batches()
+    ZooDetectionEvaluation(batches, ground_truth=truth()).begin()
+    assert batches.begun == 1
+    ZooDetectionEvaluation([], ground_truth=truth()).begin()

@@ -3,14 +3,20 @@
 import io
 import json
 import os
+import tarfile
+import zipfile
 from dataclasses import replace
+from hashlib import md5
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from file_server import file_server
 from PIL import Image
 
 from lpot_examples.backends.tensorflow.model import TensorFlowModel, load_model
+from lpot_examples.cli import app
 from lpot_examples.data.records.example import make_example
 from lpot_examples.data.shapes import render_split
 from lpot_examples.errors import DataError
@@ -21,6 +27,7 @@ from lpot_examples.quantization import tune
 from lpot_examples.spec import load_spec
 from lpot_examples.testing.detectors import INPUT, OUTPUTS, DetectorSpec, build_detector
 from lpot_examples.zoo.catalogue import CATALOGUE
+from lpot_examples.zoo.public_datasets import PUBLIC
 from lpot_examples.zoo.topologies import find_topology
 
 DATA = os.environ.get("LPOT_REAL_DATA")
@@ -377,21 +384,18 @@ def annotate(model, coco, root, *, masks):
     write_annotations(root, table["images"], rows, range(9))
 
 
+NETWORK = DetectorSpec(
+    network="ssd_mobilenet_v1", size=64, classes=3, width=0.25, detections=20, score_threshold=0.03
+)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ssd_mobilenet_v1", MASKED])
 def test_a_whole_tuning_of_a_synthetic_network(name, coco, tmp_path):
     """From the folder's own files to a certified int8 network, better than the bar asks."""
     masks, topology = name == MASKED, find_topology(name)
-    network = DetectorSpec(
-        network="ssd_mobilenet_v1",
-        size=64,
-        classes=3,
-        width=0.25,
-        detections=20,
-        score_threshold=0.03,
-    )
     file = tmp_path / "network.pb"
-    file.write_bytes(published(network, masks=masks).SerializeToString())
+    file.write_bytes(published(NETWORK, masks=masks).SerializeToString())
     overrides = {
         "tuning.accuracy_criterion.relative": 0.3,
         "tuning.workspace.path": str(tmp_path / "workspace"),
@@ -421,6 +425,75 @@ def test_a_whole_tuning_of_a_synthetic_network(name, coco, tmp_path):
     int8 = load_model(tmp_path / "int8.pb", outputs=spec.model.outputs)
     evaluation = topology.eval_func(tmp_path, batch_size=4)
     assert evaluation(int8).score == pytest.approx(accuracy["int8"], abs=1e-3)
-    other = TensorFlowModel(published(replace(network, seed=1), masks=masks), outputs=OUTPUTS)
+    other = TensorFlowModel(published(replace(NETWORK, seed=1), masks=masks), outputs=OUTPUTS)
     if not masks:
         assert evaluation(other).score < 0.5, "any network scores well on these annotations"
+
+
+def archived(folder, names):
+    """Return a zip of files and folders of a folder."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name in names:
+            for path in sorted((folder / name).rglob("*")):
+                if path.is_file():
+                    archive.write(path, path.relative_to(folder))
+    return content.getvalue()
+
+
+def with_polygons(file):
+    """Give every annotation its box for a mask, as COCO's have masks."""
+    table = json.loads(file.read_text())
+    for row in table["annotations"]:
+        x, y, w, h = row["bbox"]
+        row["segmentation"] = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+    file.write_text(json.dumps(table))
+
+
+@pytest.mark.slow
+def test_the_name_is_all_that_is_typed(coco, tmp_path, monkeypatch, capsys):
+    """``run_tuning.sh --topology=ssd_mobilenet_v1``: network and data are fetched."""
+    known = CATALOGUE["ssd_mobilenet_v1"]
+    graph = tmp_path / "made" / known.member
+    graph.parent.mkdir(parents=True)
+    graph.write_bytes(published(NETWORK, masks=False).SerializeToString())
+    made = tmp_path / "coco"
+    made.mkdir()
+    annotate(load_model(graph), coco, made, masks=False)
+    with_polygons(made / "annotations" / "instances_val2017.json")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.add(graph, known.member)
+    bodies = {
+        known.url: packed.getvalue(),
+        PUBLIC["coco"]["annotations"].url: archived(made, ["annotations"]),
+        PUBLIC["coco"]["val2017"].url: archived(coco, ["val2017"]),
+    }
+    own = {
+        name: replace(
+            PUBLIC["coco"][name], md5=md5(bodies[PUBLIC["coco"][name].url]).hexdigest(), size=None
+        )
+        for name in ("annotations", "val2017")
+    }
+    monkeypatch.setattr("lpot_examples.zoo.public_datasets.PUBLIC", {"coco": own})
+    bare = replace(known, checksum=None, size=None)
+    for module in ("catalogue", "prepare"):
+        target = f"lpot_examples.zoo.{module}.CATALOGUE"
+        monkeypatch.setattr(target, {**CATALOGUE, known.name: bare}, raising=False)
+    yaml = find_topology(known.name).spec_path.read_text()
+    easy = tmp_path / "easy.yaml"
+    easy.write_text(yaml.replace("relative: 0.01", "relative: 0.3"))
+    monkeypatch.chdir(tmp_path)
+    with file_server() as server:
+        server.files.update({urlsplit(url).path: body for url, body in bodies.items()})
+        monkeypatch.setenv("http_proxy", server.address)
+        monkeypatch.delenv("no_proxy", raising=False)
+        options = ["--config=easy.yaml", "--benchmark_seconds=0"]
+        app(["tune", f"--topology={known.name}", *options], standalone_mode=False)
+        said = capsys.readouterr()
+        assert "the accuracy bar is met" in said.out
+        assert "is fetched into datasets/coco" in said.err
+        asked = len(server.requests)
+        assert asked == len(bodies)
+        app(["tune", f"--topology={known.name}", *options], standalone_mode=False)
+        assert len(server.requests) == asked

@@ -139,6 +139,9 @@ def in_turns(images: Iterable[AnnotatedImage]) -> tuple[AnnotatedImage, ...]:
     return tuple(image for image in turns if image is not None)
 
 
+_HINT = "(--skip_bad leaves such out and lists them.)"
+
+
 @dataclass(frozen=True)
 class Trouble:
     """Something that cannot be used.
@@ -171,7 +174,8 @@ class Troubles:
             DataError: With the message, unless such things are to be skipped.
         """
         if not self.skip:
-            raise DataError(f"{message} (--skip_bad leaves such out and lists them.)")
+            said = message.endswith(_HINT)  # by a part of what is being read
+            raise DataError(message if said else f"{message} {_HINT}")
         self.found.append(Trouble(kind, message))
 
     @contextlib.contextmanager

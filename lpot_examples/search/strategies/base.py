@@ -109,7 +109,7 @@ class Strategy(ABC):
         self._trial = trial
 
     def plain(self) -> TuningConfig:
-        """Return the configuration to ship where accuracy is not checked: all int8 that may be."""
+        """Return the configuration to ship where accuracy is not checked."""
         config = self.ask()
         assert config is not None
         return config

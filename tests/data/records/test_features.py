@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lpot_examples.data.records.example import make_example, parse_example
 from lpot_examples.data.records.features import RecordOptions, features
 from lpot_examples.data.sources.annotated import AnnotatedImage, Annotation, Content, Troubles
 from lpot_examples.errors import DataError
@@ -52,8 +53,10 @@ def test_features_of_detection(content):
 
 def test_an_image_without_objects_has_empty_features_with_types(content):
     row, _, _ = made(annotated(content))
-    assert row["image/object/bbox/xmin"].dtype == np.float32
-    assert row["image/object/class/label"].dtype == np.int64
+    example = parse_example(make_example(row))
+    assert example["image/object/bbox/xmin"].dtype == np.float32
+    assert example["image/object/class/label"].dtype == np.int64
+    assert len(example["image/object/area"]) == 0
 
 
 def test_features_of_voc_and_of_classification(content):
