@@ -22,7 +22,7 @@ _PURPOSE = (
     "annotations/instances_val2017.json for evaluation, train2017/*.jpg for calibration. Download "
     "2017 Val images, Train images and Train/Val annotations from "
     "https://cocodataset.org/#download, unpack them into one folder and give it: "
-    "bash run_tuning.sh --topology={topology} --input_model={topology}.pb --dataset_location=coco/"
+    "bash run_tuning.sh --topology={topology} --dataset_location=coco/"
 )
 
 
