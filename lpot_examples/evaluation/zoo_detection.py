@@ -65,7 +65,11 @@ class ZooDetectionEvaluation:
         self._evaluation.begin()
 
     def __call__(
-        self, model: Callable[[Any], Any], *, progress: Progress | None = None
+        self,
+        model: Callable[[Any], Any],
+        *,
+        progress: Progress | None = None,
+        monitor: Any = None,
     ) -> EvaluationResult:
         """Score a model on all images, see `DetectionEvaluation`.
 
@@ -73,11 +77,14 @@ class ZooDetectionEvaluation:
             model: Maps a batch of images to the outputs above: as a mapping by name, as a tuple
                 that ``model.output_names`` names, or as a tuple in the order of `ORDER`.
             progress: Called after each batch with the images done and their total.
+            monitor: May end the evaluation, as that of `DetectionEvaluation`.
 
         Raises:
             EvaluationError: If an output is missing or does not have its form.
         """
-        return self._evaluation(lambda images: by_name(model, model(images)), progress=progress)
+        return self._evaluation(
+            lambda images: by_name(model, model(images)), progress=progress, monitor=monitor
+        )
 
 
 def by_name(model: object, output: object) -> dict[str, NDArray[Any]]:

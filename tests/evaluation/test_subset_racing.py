@@ -17,6 +17,7 @@ from lpot_examples.evaluation.subsets import (
     race_order,
     subset_scores,
 )
+from lpot_examples.evaluation.zoo_detection import ZooDetectionEvaluation
 
 BAR = Criterion(relative=0.05)
 SAMPLES = 1000
@@ -200,3 +201,24 @@ def test_a_loader_that_knows_no_order_is_evaluated_fully(fp32):
     race = race_against(fp32)
     assert score(lambda rows: rows, monitor=race).samples == IMAGES
     assert race.stop is None
+
+
+def test_detectors_of_the_zoo_are_raced_too(fp32):
+    def lost_half(rows):
+        count = len(rows)
+        boxes = np.zeros((count, 1, 4), np.float32)
+        for place, n in enumerate(rows):
+            x = 0.6 if n % 4 < 2 else 0.1
+            boxes[place, 0] = 0.1, x, (30.0 + n % 40) / 100, x + 0.3
+        return {
+            "num_detections": np.ones(count, np.float32),
+            "detection_boxes": boxes,
+            "detection_scores": np.full((count, 1), 0.9, np.float32),
+            "detection_classes": 1.0 + np.asarray(rows, np.float32)[:, None] % 2,
+        }
+
+    loader = Loader()
+    race = race_against(fp32)
+    result = ZooDetectionEvaluation(loader, ground_truth=TRUTH)(lost_half, monitor=race)
+    assert race.stopped(result)
+    assert loader.given < 0.3 * IMAGES

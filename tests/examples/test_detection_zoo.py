@@ -31,14 +31,7 @@ from lpot_examples.zoo.public_datasets import PUBLIC
 from lpot_examples.zoo.topologies import find_topology
 
 DATA = os.environ.get("LPOT_REAL_DATA")
-NAMES = (
-    "ssd_resnet50_v1",
-    "ssd_mobilenet_v1",
-    "faster_rcnn_inception_resnet_v2",
-    "faster_rcnn_resnet101",
-    "mask_rcnn_inception_v2",
-    "efficientdet_d0",
-)
+NAMES = tuple(name for name, one in CATALOGUE.items() if one.domain == "object_detection")
 MASKED = "mask_rcnn_inception_v2"
 IMAGES = 12
 real_data = [
