@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from lpot_examples.lazy import lazy
 
 if TYPE_CHECKING:
-    from lpot_examples.backends.tensorflow.model import TensorFlowModel, load_model
+    from lpot_examples.backends.registry import load_model
+    from lpot_examples.backends.tensorflow.model import TensorFlowModel
     from lpot_examples.errors import LpotError
     from lpot_examples.evaluation.result import EvaluationResult
     from lpot_examples.quantization import tune
@@ -25,7 +26,7 @@ _HOMES = {
     "Quantization": "lpot_examples.quantizer",
     "Spec": "lpot_examples.spec",
     "TensorFlowModel": "lpot_examples.backends.tensorflow.model",
-    "load_model": "lpot_examples.backends.tensorflow.model",
+    "load_model": "lpot_examples.backends.registry",
     "load_spec": "lpot_examples.spec",
     "tune": "lpot_examples.quantization",
 }

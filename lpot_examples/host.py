@@ -131,7 +131,7 @@ _ONEDNN_DEFAULT_FLAGS = frozenset(
 )
 _RELEVANT_FLAGS = _ONEDNN_DEFAULT_FLAGS.union(*(isa.flags for isa in INSTRUCTION_SETS.values()))
 
-_PACKAGES = ("lpot-examples", "tensorflow", "keras", "numpy", "pycocotools")
+_PACKAGES = ("lpot-examples", "tensorflow", "keras", "onnx", "onnxruntime", "numpy", "pycocotools")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,9 +16,8 @@ from lpot_examples.network import open_network
 from lpot_examples.spec import Spec
 
 if TYPE_CHECKING:
-    from lpot_examples.backends.neural_compressor.backend import NeuralCompressorBackend
-    from lpot_examples.backends.tensorflow.backend import TensorFlowBackend
-    from lpot_examples.backends.tensorflow.model import TensorFlowModel
+    from lpot_examples.backends.base import Backend
+    from lpot_examples.backends.registry import Framework
     from lpot_examples.conclusion import TuningResult
     from lpot_examples.evaluation.evaluator import Evaluator
     from lpot_examples.journal import Journal
@@ -53,7 +53,7 @@ def tune(
     Args:
         spec: The tuning spec.
         model: Path of a network in any format of docs/formats.md, a ``GraphDef``, a ``tf.Graph``,
-            a Keras model or a `TensorFlowModel`.
+            a Keras model or a `TensorFlowModel`; an ONNX ``ModelProto`` or an `OnnxModel`.
         dataloader: Calibration data: yields inputs, or (inputs, label). That of the spec's
             ``quantization.calibration`` if None.
         eval_func: ``eval_func(model)`` returns a float, ``(float, per-sample scores)`` or an
@@ -78,8 +78,6 @@ def tune(
     Raises:
         LpotError: For everything that the user can mend.
     """
-    from lpot_examples.backends.tensorflow.calibrate import SAMPLE
-    from lpot_examples.backends.tensorflow.constants import stored_weights
     from lpot_examples.evaluation.evaluator import Evaluator
     from lpot_examples.execution.choice import check_options, make_executor
     from lpot_examples.journal import Journal
@@ -87,16 +85,17 @@ def tune(
     from lpot_examples.tuner import Tuner
     from lpot_examples.workspace import open_workspace
 
-    _check_supported(spec)
+    framework = _framework(spec, model)
+    approach = _approach(spec, framework)
     check_options(workers, trial_timeout)
-    version = _check_engine(engine, target_isa)
+    version = _check_engine(engine, target_isa, framework)
     if not workers and hasattr(eval_func, "begin"):
         eval_func.begin()  # photographs are decoded while TensorFlow is being loaded
     target = Path(output) if output is not None else None
-    _refuse_overwriting(model, target)
+    _refuse_overwriting(model, target, framework)
     listener = listener or LoggingListener()
     given = _Given(spec, dataloader, eval_func, build_eval_func, data_identity)
-    given = _completed(given, model, workers)
+    given = _completed(given, model, workers, framework)
     spec, dataloader = given.spec, given.dataloader
     for note in spec.notes:
         listener.note(note)
@@ -106,14 +105,16 @@ def tune(
         evaluator = Evaluator(given.eval_func)
     isa = _instruction_set(target_isa)
     network = open_network(model, spec)
-    backend, space = _prepare(engine, version, network, spec=spec, isa=isa)
+    backend, space = _prepare(
+        framework, network, engine=engine, version=version, spec=spec, isa=isa, approach=approach
+    )
     listener.note(_describe(backend, space))
     for note in backend.notes:
         listener.note(note)
-    content = network.graph_def.SerializeToString(deterministic=True)
+    content, size = framework.content(network)
     identity = _identity(given, backend, content=content, isa=isa.name, evaluator=evaluator)
     workspace = open_workspace(
-        spec, identity, output=target, suffix=backend.suffix, room=_ROOM + 2 * len(content)
+        spec, identity, output=target, suffix=backend.suffix, room=_ROOM + 2 * size
     )
     journal = Journal(workspace.journal, identity)
     executor = None
@@ -121,7 +122,7 @@ def tune(
         workspace.sweep()
         _start(backend, workspace, dataloader)
         _tell_beginning(workspace, journal, listener)
-        source = _source(model, network, workspace.fp32)
+        source = framework.runnable_file(model, network, workspace.fp32)
         listener = with_trackers(
             listener,
             spec,
@@ -129,7 +130,7 @@ def tune(
             folder=workspace.folder,
             groups=len(backend.op_graph.quantizable),
             source=source,
-            weights=stored_weights,
+            weights=framework.stored_weights,
         )
         if evaluator is not None:
             executor = make_executor(
@@ -148,7 +149,7 @@ def tune(
             workspace=workspace,
             journal=journal,
             source=source,
-            calibration_key=_calibration_key(content, backend.engine, str((SAMPLE, 2))),
+            calibration_key=_calibration_key(content, backend.engine, framework.calibration),
             listener=listener,
             benchmark_seconds=benchmark_seconds,
             executor=executor,
@@ -173,7 +174,7 @@ class _Given(NamedTuple):
     data_identity: str
 
 
-def _completed(given: _Given, model: Any, workers: int) -> _Given:
+def _completed(given: _Given, model: Any, workers: int, framework: Framework) -> _Given:
     """Take from the spec what is not given: calibration data, the evaluation, and its sense."""
     from lpot_examples.evaluation.from_spec import SpecEvaluation
     from lpot_examples.from_yaml import base_of, calibration_loader, evaluation, with_sense
@@ -185,7 +186,9 @@ def _completed(given: _Given, model: Any, workers: int) -> _Given:
             data_identity=f"{given.data_identity} {base_of(spec)}",
         )
     if given.eval_func is None and spec.evaluation.accuracy is not None:
-        sent = open_network(model, spec).graph_def if workers and not _is_file(model) else model
+        sent = model
+        if workers and not _is_file(model):
+            sent = framework.portable(open_network(model, spec))
         opened = partial(open_network, sent, spec)
         build = partial(evaluation, spec, model=sent, reference=opened)
         given = given._replace(eval_func=build(), build_eval_func=build)
@@ -195,13 +198,13 @@ def _completed(given: _Given, model: Any, workers: int) -> _Given:
 
 
 def _identity(
-    given: _Given, backend: Any, *, content: bytes, isa: str, evaluator: Evaluator | None
+    given: _Given, backend: Any, *, content: str, isa: str, evaluator: Evaluator | None
 ) -> dict[str, Any]:
     """Return what a run must have in common with an unfinished one to continue it."""
     from lpot_examples.host import library_versions
 
     return {
-        "model": hashlib.sha256(content).hexdigest(),
+        "model": content,
         "spec": given.spec.fingerprint(),
         "data": given.data_identity,
         "isa": isa,
@@ -211,23 +214,52 @@ def _identity(
     }
 
 
-def _check_supported(spec: Spec) -> None:
-    if spec.model.backend != "tensorflow":
+def _framework(spec: Spec, model: Any) -> Framework:
+    """Return the framework of a network; its file says it, and the spec must not ask for another.
+
+    A spec of TensorFlow is read with an ONNX network as well: folders serve both.
+    """
+    from lpot_examples.backends.registry import framework_of
+
+    found = framework_of(model)
+    if spec.model.backend not in (found.name, "tensorflow"):
         raise spec.error(
-            f"framework '{spec.model.framework}' is not supported yet; use tensorflow.",
+            f"framework '{spec.model.framework}' needs an .onnx file, and the model is one of "
+            f"{found.title}; give an .onnx file, or write tensorflow.",
             "model",
             "framework",
         )
-    if spec.quantization.approach != "post_training_static_quant":
+    return found
+
+
+def _approach(spec: Spec, framework: Framework) -> str:
+    """Return how ranges are found; `onnxrt_integerops` means at run time unless it says otherwise.
+
+    Raises:
+        SpecError: If the framework does not have what the spec asks for.
+    """
+    asked = spec.quantization.approach
+    if spec.model.framework == "onnxrt_integerops":
+        if "approach" not in spec.quantization.model_fields_set:
+            return "post_training_dynamic_quant"
+        if asked != "post_training_dynamic_quant":
+            raise spec.error(
+                "onnxrt_integerops has post_training_dynamic_quant only; write that, or "
+                "framework: onnxrt_qdq.",
+                "quantization",
+                "approach",
+            )
+    if asked not in framework.approaches:
         raise spec.error(
-            f"'{spec.quantization.approach}' is not supported for TensorFlow; use "
-            "post_training_static_quant.",
+            f"'{asked}' is not supported for {framework.title}; use "
+            f"{' or '.join(framework.approaches)}.",
             "quantization",
             "approach",
         )
+    return asked
 
 
-def _check_engine(name: str, target_isa: str | None) -> str:
+def _check_engine(name: str, target_isa: str | None, framework: Framework) -> str:
     """Return the version of an engine that is not this project's own, else an empty string."""
     from lpot_examples.errors import nearest
 
@@ -239,6 +271,11 @@ def _check_engine(name: str, target_isa: str | None) -> str:
         return ""
     from lpot_examples.backends.neural_compressor.requirement import check_requirements
 
+    if framework.name != "tensorflow":
+        raise LpotError(
+            f"--engine=neural_compressor makes networks of TensorFlow, and this one is of "
+            f"{framework.title}; use --engine=lpot."
+        )
     if target_isa:
         raise LpotError(
             "--target_isa has no meaning with --engine=neural_compressor, which makes the same "
@@ -248,21 +285,29 @@ def _check_engine(name: str, target_isa: str | None) -> str:
 
 
 def _prepare(
-    engine: str, version: str, network: TensorFlowModel, *, spec: Spec, isa: Any
-) -> tuple[TensorFlowBackend | NeuralCompressorBackend, SearchSpace]:
+    framework: Framework,
+    network: Any,
+    *,
+    engine: str,
+    version: str,
+    spec: Spec,
+    isa: Any,
+    approach: str,
+) -> tuple[Backend, SearchSpace]:
     """Return the backend of an engine, and what a search may choose with it."""
+    from lpot_examples.search import build_space
+
+    if engine == "lpot":
+        backend = framework.backend(network, isa, approach=approach)
+        space = build_space(backend.op_graph, backend.op_types, spec)
+        return backend, _at_run_time(space) if approach.endswith("dynamic_quant") else space
     from lpot_examples.backends.neural_compressor.backend import NeuralCompressorBackend
     from lpot_examples.backends.neural_compressor.recipe import (
         ACTIVATION_ALGORITHMS,
         WEIGHT_ALGORITHMS,
     )
-    from lpot_examples.backends.tensorflow.backend import TensorFlowBackend
-    from lpot_examples.search import build_space
     from lpot_examples.search.restrict import restrict
 
-    if engine == "lpot":
-        backend = TensorFlowBackend(network, isa)
-        return backend, build_space(backend.op_graph, backend.op_types, spec)
     other = NeuralCompressorBackend(network, isa, version=version)
     space = restrict(
         build_space(other.op_graph, other.op_types, spec),
@@ -272,6 +317,16 @@ def _prepare(
         weight_algorithms=WEIGHT_ALGORITHMS,
     )
     return other, space
+
+
+def _at_run_time(space: SearchSpace) -> SearchSpace:
+    """Return the space without what is chosen from statistics, where no ranges are."""
+    return replace(
+        space,
+        activation_algorithms=space.activation_algorithms[:1],
+        sizes=space.sizes[-1:],
+        repairs=False,
+    )
 
 
 def _start(backend: Any, workspace: Workspace, dataloader: Iterable[Any]) -> None:
@@ -290,8 +345,8 @@ def _stop(backend: Any) -> None:
         backend.close()
 
 
-def _calibration_key(content: bytes, engine: str, version: str) -> str:
-    return hashlib.sha256(content + f"{engine} {version}".encode()).hexdigest()[:16]
+def _calibration_key(content: str, engine: str, version: str) -> str:
+    return hashlib.sha256(f"{content} {engine} {version}".encode()).hexdigest()[:16]
 
 
 def _instruction_set(name: str | None) -> Any:
@@ -312,13 +367,19 @@ def _is_file(model: Any) -> bool:
     return isinstance(model, (str, Path))
 
 
-def _refuse_overwriting(model: Any, output: Path | None) -> None:
+def _refuse_overwriting(model: Any, output: Path | None, framework: Framework) -> None:
+    from lpot_examples.backends.registry import framework_of
+
+    if output is not None and framework_of(output) is not framework:
+        wanted = framework.suffixes[0] if framework.suffixes else ".pb"
+        raise LpotError(
+            f"the output {output} must end in {wanted}, as networks of {framework.title} do; "
+            "choose another --output_model."
+        )
     if output is None or not isinstance(model, (str, Path)):
         return
-    from lpot_examples.backends.tensorflow.formats.detect import checkpoint_files
-
     given = Path(model)
-    if any(_same_file(output, path) for path in (given, *checkpoint_files(given))):
+    if any(_same_file(output, path) for path in (given, *framework.files(given))):
         raise LpotError(
             f"the output {output} is the input model itself, which must not be overwritten; "
             "choose another --output_model."
@@ -335,15 +396,6 @@ def _same_file(one: Path, two: Path) -> bool:
         return one.samefile(two)
     except OSError:  # one of them does not exist, or cannot: then they differ
         return False
-
-
-def _source(model: Any, network: TensorFlowModel, path: Path) -> Path:
-    """Return a frozen file of the fp32 model for the benchmark; written if there is none."""
-    from lpot_examples.backends.tensorflow.formats import Format, detect_format
-
-    if isinstance(model, (str, Path)) and detect_format(model) is Format.FROZEN:
-        return Path(model)
-    return network.save(path)
 
 
 def _tell_beginning(workspace: Workspace, journal: Journal, listener: Listener) -> None:

@@ -49,7 +49,8 @@ KNOW_FRAMEWORKS = {
     "testing",
 }
 
-FRAMEWORKS = ["tensorflow", "keras", "numpy", "scipy", "sklearn", "PIL", "pycocotools"]
+FRAMEWORKS = ["tensorflow", "keras", "onnx", "onnxruntime", "numpy", "scipy", "sklearn"]
+FRAMEWORKS += ["PIL", "pycocotools"]
 
 # In pieces, so that this file does not contain what it looks for.
 FOREIGN = re.compile(r"\bshared" + r"/|(?<!\w)\.libr" + r"ary\b|(?<![\w.])/wo" + r"rk/")

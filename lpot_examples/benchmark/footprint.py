@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lpot_examples.benchmark.pool import Worker
 from lpot_examples.benchmark.runner import share_cores
-from lpot_examples.benchmark.worker import TENSORFLOW_LOADER, Job
+from lpot_examples.benchmark.worker import LOADER, Job
 
 _TIMEOUT = 300.0
 
@@ -20,7 +20,7 @@ def peak_memory(
     *,
     inputs: Sequence[str] = (),
     outputs: Sequence[str] = (),
-    loader: str = TENSORFLOW_LOADER,
+    loader: str = LOADER,
 ) -> int:
     """Return the peak resident bytes of a fresh process that loads and runs a model at batch 1.
 

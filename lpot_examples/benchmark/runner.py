@@ -15,7 +15,7 @@ from lpot_examples.benchmark.interleaved import (
 )
 from lpot_examples.benchmark.pool import BenchmarkError, worker_pool
 from lpot_examples.benchmark.result import BenchmarkReport
-from lpot_examples.benchmark.worker import TENSORFLOW_LOADER, Job
+from lpot_examples.benchmark.worker import LOADER, Job
 from lpot_examples.host import available_cores, host_info, library_versions
 
 _TIMEOUT = 600.0
@@ -39,7 +39,7 @@ def benchmark(
     input_file: Path | None = None,
     progress: Progress | None = None,
     timeout: float = _TIMEOUT,
-    loader: str = TENSORFLOW_LOADER,
+    loader: str = LOADER,
 ) -> BenchmarkReport:
     """Time model files against each other; the first is the baseline.
 
@@ -90,7 +90,7 @@ def compare(
     outputs: Sequence[str] = (),
     input_file: Path | None = None,
     progress: Progress | None = None,
-    loader: str = TENSORFLOW_LOADER,
+    loader: str = LOADER,
 ) -> BenchmarkReport:
     """Time named models in one fresh process, within a time budget.
 
@@ -140,7 +140,7 @@ def run_benchmark(
     input_file: Path | None = None,
     progress: Progress | None = None,
     timeout: float = _TIMEOUT,
-    loader: str = TENSORFLOW_LOADER,
+    loader: str = LOADER,
 ) -> BenchmarkReport:
     """Time models by a given schedule, with one process on each of the given sets of cores.
 

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-TENSORFLOW_LOADER = "lpot_examples.backends.tensorflow.model:load_model"
+LOADER = "lpot_examples.backends.registry:load_model"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Job:
         inputs: Input names, or empty to find them.
         outputs: Output names, or empty to find them.
         input_file: ``.npy`` or ``.npz`` with the batch; None for noise.
-        loader: ``module:function`` that loads a model, called as `TENSORFLOW_LOADER` is.
+        loader: ``module:function`` that loads a model, called as `LOADER` is.
     """
 
     models: Mapping[str, str]
@@ -49,7 +49,7 @@ class Job:
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     input_file: str | None = None
-    loader: str = TENSORFLOW_LOADER
+    loader: str = LOADER
 
     def to_json(self) -> str:
         """Return the job as one line."""

@@ -102,6 +102,23 @@ def describe(error: BaseException, *, at: str = "") -> str:
     return f"{type(error).__name__}{at}{f': {said}' if said else ''} ({where})"
 
 
+def channels_first(array: Array, shape: tuple[int | None, ...] | None) -> Array:
+    """Return images with their channels first where only so they fit an input.
+
+    Loaders of this project give [n, height, width, channels]; networks in ONNX nearly always take
+    [n, channels, height, width]. What fits as it is, or fits neither way, stays as it is.
+
+    Args:
+        array: A batch.
+        shape: The input's shape, None for a free dimension or rank. What counts is all but the
+            first dimension.
+    """
+    if shape is None or len(shape) != 4 or array.ndim != 4 or _fits(array.shape[1:], shape[1:]):
+        return array
+    moved = np.moveaxis(array, -1, 1)
+    return np.ascontiguousarray(moved) if _fits(moved.shape[1:], shape[1:]) else array
+
+
 def _inputs(item: Any, spec: InputSpec, index: int) -> Any:
     """Separate inputs from a label."""
     if isinstance(item, Mapping):
@@ -162,6 +179,7 @@ def _fit(
             f"batch {index} of the calibration dataloader cannot be made an array for the input "
             f"'{name}': {str(error).rstrip('.')}. Yield arrays of equal shapes in a batch."
         ) from error
+    array = channels_first(array, shape)
     if array.dtype.kind in "OUS" and dtype.kind not in "OUS":
         raise DataError(
             f"batch {index} of the calibration dataloader is {type(value).__name__}, no numbers; "

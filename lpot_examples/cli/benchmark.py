@@ -272,7 +272,7 @@ def _from_spec(performance: Performance | None) -> dict[str, Any]:
 
 
 def _accuracy(subject: _Subject) -> dict[str, Any]:
-    from lpot_examples.backends.tensorflow.model import load_model
+    from lpot_examples.backends.registry import load_model
     from lpot_examples.cli.benchmark_tables import print_accuracy
     from lpot_examples.cli.console import progress
     from lpot_examples.evaluation.evaluator import Evaluator

@@ -21,6 +21,9 @@ _EXAMPLES = """Examples:
   run_tuning.sh --topology=fastestdet --input_model=fastestdet.pb
   --dataset_location=coco/ --output_model=fastestdet-int8.pb
 
+  run_tuning.sh --topology=squeezenet --input_model=squeezenet.onnx
+  --dataset_location=imagenet/ --output_model=squeezenet-int8.onnx
+
   run_tuning.sh --config=my.yaml --input_model=my.pb
 
   run_tuning.sh --topology=digits --config=my.yaml --target_isa=avx2
@@ -52,7 +55,9 @@ def tune_command(
     output_model: Annotated[
         Path | None,
         typer.Option(
-            "--output_model", metavar="FILE", help="The tuned .pb. (default: in the workspace)"
+            "--output_model",
+            metavar="FILE",
+            help="The tuned .pb or .onnx. (default: in the workspace)",
         ),
     ] = None,
     dataset_location: Annotated[

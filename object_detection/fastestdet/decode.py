@@ -24,8 +24,8 @@ def decode(
     """Decode a batch.
 
     Args:
-        output: float32 [n, H, W, 85]: channel 0 objectness p, 1-4 box r, 5-84 class
-            probabilities c.
+        output: float32 [n, H, W, 85], or [n, 85, H, W] as the network in ONNX gives it: channel 0
+            objectness p, 1-4 box r, 5-84 class probabilities c.
         sizes: int64 [n, 2], (width, height) of the original images, pixels.
         category_ids: int64 [80], the category id of each class.
 
@@ -33,6 +33,9 @@ def decode(
         EvaluationError: If the output has another shape.
     """
     shape = getattr(output, "shape", None)
+    if shape is not None and len(shape) == 4 and shape[1] == 5 + CLASSES != shape[3]:
+        output = np.moveaxis(output, 1, -1)
+        shape = output.shape
     if shape is None or len(shape) != 4 or shape[0] != len(sizes) or shape[3] != 5 + CLASSES:
         raise EvaluationError(
             f"FastestDet must give one array [{len(sizes)}, 22, 22, {5 + CLASSES}] for this batch; "

@@ -93,3 +93,13 @@ def test_switches_and_shared_tables_stay_whole():
     assert len(second["image"]) == 1
     assert second["anchors"].shape == (7, 4)
     assert second["training"].shape == ()
+
+
+def test_images_with_channels_last_for_a_network_that_takes_them_first():
+    spec = {"x": ((None, 3, 4, 6), np.dtype(np.float32))}
+    image = np.random.default_rng(0).random((2, 4, 6, 3), np.float32)
+    for given in (image, np.moveaxis(image, -1, 1)):
+        (found,) = batches([given], spec, limit=2)
+        np.testing.assert_array_equal(found["x"], np.moveaxis(image, -1, 1))
+    with pytest.raises(DataError, match=r"\[2, 6, 3, 4\]"):
+        list(batches([np.moveaxis(image, 1, -1)], spec, limit=2))

@@ -42,6 +42,17 @@ def test_one_cell(decode):
     assert found.categories.tolist() == [25]
 
 
+def test_channels_may_come_first(decode):
+    """As the network in ONNX gives them."""
+    output = np.random.default_rng(0).random((2, 22, 22, 85), np.float32)
+    sizes, ids = np.array([[100, 50], [64, 48]]), np.arange(80)
+    last = decode(output, sizes, category_ids=ids)
+    first = decode(np.moveaxis(output, -1, 1), sizes, category_ids=ids)
+    for one, other in zip(last, first, strict=True):
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+        np.testing.assert_array_equal(one.scores, other.scores)
+
+
 def test_neighbours_of_one_class_are_suppressed(decode):
     output = quiet()
     output[0, 10, 10:12, 0] = (0.9, 0.8)

@@ -54,6 +54,17 @@ def test_fp32_accuracy(name):
         assert result.per_sample.mean() == result.score
 
 
+@pytest.mark.parametrize("name", ["fastestdet", "squeezenet"])
+def test_fp32_accuracy_in_onnx(name):
+    """The same folder scores the network in ONNX, which takes channels first and one image."""
+    from lpot_examples import load_model
+
+    root, topology = Path(DATA), find_topology(name)
+    expected = json.loads((topology.folder / "expected.json").read_text())
+    result = topology.eval_func(root / DATASETS[name])(load_model(root / "models" / f"{name}.onnx"))
+    assert result.score == pytest.approx(expected["fp32"], abs=expected["tolerance"])
+
+
 @pytest.mark.parametrize("name", DATASETS)
 def test_calibration_batches(name):
     batches = find_topology(name).q_dataloader(Path(DATA) / DATASETS[name], batch_size=16)

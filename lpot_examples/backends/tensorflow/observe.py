@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from lpot_examples.backends.tensorflow.graphdef import make_constant, make_node
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
+from lpot_examples.calibration.collected import Observation, positions
 
 Array = NDArray[Any]
 
@@ -28,33 +28,6 @@ _SMALL = 1 << 16
 
 # Values taken at one place, where the channels can be divided so.
 _NEIGHBOURS = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Observation:
-    """What one run says of one tensor.
-
-    Attributes:
-        minimum: Exact, float32 [channels]; of a tensor without channels, [1] for all of it.
-        maximum: Likewise.
-        mean: Likewise, but for rounding; of large images, the mean of every fourth row.
-        size: How many values the tensor has.
-        sample: Some of them, float32 [n], or all if they are fewer; None where no sample was
-            asked for.
-    """
-
-    minimum: Array
-    maximum: Array
-    mean: Array
-    size: int
-    sample: Array | None
-
-    @property
-    def finite(self) -> bool:
-        """Whether no value is infinite or not a number."""
-        ends = np.isfinite(self.minimum).all() and np.isfinite(self.maximum).all()
-        # An extreme may pass over what is not a number; a mean does not, of what it reads.
-        return bool(ends and not np.isnan(self.mean).any())
 
 
 class Observer:
@@ -96,7 +69,7 @@ class Observer:
         """
         feeds = {_port(name): array for name, array in feed.items()}
         for width, name in self._positions.items():
-            feeds[_port(f"{_SCOPE}/{name}")] = _positions(self._each * samples // width)
+            feeds[_port(f"{_SCOPE}/{name}")] = positions(self._each * samples // width)
         low, high, mean, values, channels, taken, sizes = session.run(self._fetches, feeds)
         ends = np.cumsum(channels)[:-1]
         columns = zip(*(np.split(column, ends) for column in (low, high, mean)), strict=True)
@@ -237,11 +210,6 @@ class _Nodes:
         if key not in self._made:
             self._made[key] = make_node(op, f"n{len(self._made)}", inputs, **attrs)
         return str(self._made[key].name)
-
-
-def _positions(count: int) -> Array:
-    """Return a pseudo-random place in each of ``count`` equal stretches of [0, 1), ascending."""
-    return (np.arange(count) + np.random.default_rng(0).random(count) * 0.999) / count
 
 
 def _port(name: str) -> str:

@@ -63,8 +63,8 @@ def _converted(
         return load_saved_model(path, inputs=inputs, outputs=outputs)
     if kind is Format.ONNX:
         raise ModelError(
-            f"{path} is an ONNX file, which cannot be read yet. Give the network in a format of "
-            "TensorFlow."
+            f"{path} is an ONNX file, no network of TensorFlow. Give the path of that file itself "
+            "to have it tuned as such."
         )
     from lpot_examples.backends.tensorflow.formats.keras_file import load_keras
 

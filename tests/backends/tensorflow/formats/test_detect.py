@@ -58,7 +58,7 @@ def test_what_a_path_means(tmp_path, files, path, kind):
         (["m.tar.gz"], "m.tar.gz", "unpack it"),
         (["graph.pbtxt"], "graph.pbtxt", "a graph as text"),
         (["m.ckpt"], "m.ckpt", "holds weights without a graph: m.ckpt.meta"),
-        (["m.onnx"], "m.onnx", "an ONNX file, which cannot be read yet"),
+        (["m.onnx"], "m.onnx", "an ONNX file, no network of TensorFlow"),
         (["a.index"], ".", "a.meta is missing"),
         (["a.data-00000-of-00001"], ".", "a.meta is missing"),
         (["checkpoint"], ".", "cannot be understood"),

@@ -1,0 +1,1 @@
+"""The ONNX backend: networks of ONNX Runtime, made int8 as QDQ graphs or dynamically."""

@@ -1,0 +1,330 @@
+"""An ONNX network with named inputs and outputs, callable on a batch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import external_data_helper
+
+from lpot_examples.backends.onnx.proto import Array, copy_of, dtype_of, own_inputs, shape_of
+from lpot_examples.backends.onnx.reading import check_model, read_model
+from lpot_examples.backends.onnx.runtime import (
+    is_runtime_error,
+    open_session,
+    said,
+    session_options,
+)
+from lpot_examples.calibration.feed import channels_first
+from lpot_examples.errors import DataError, ModelError, OutputError, nearest
+
+Feed = Array | Mapping[str, Array]
+
+LARGEST = (1 << 31) - (1 << 24)
+"""Bytes that fit one file, a message of protobuf; what is larger gets a second one for weights."""
+
+
+class OnnxModel:
+    """An ONNX network. ``model(batch)`` runs it on ONNX Runtime.
+
+    Images may come with their channels last, see `channels_first`. Where the size of a batch is
+    built into the network, larger batches are run in parts.
+
+    Args:
+        proto: The ``ModelProto``; not copied, and never changed here. Of a ``path`` it may be
+            without weights.
+        inputs: Names of its inputs, to check; as the network lists them when empty.
+        outputs: Names of its outputs; all when empty.
+        threads: Threads inside one op; None uses every core.
+        source: Where it came from, for messages.
+        path: Its file, where it has one.
+
+    Raises:
+        ModelError: If the names do not fit the network; the message lists the candidates.
+    """
+
+    def __init__(
+        self,
+        proto: Any,
+        *,
+        inputs: Sequence[str] = (),
+        outputs: Sequence[str] = (),
+        threads: int | None = None,
+        source: str = "the model",
+        path: Path | None = None,
+    ) -> None:
+        self.proto = proto
+        self.source = source
+        self._path = path
+        self._threads = threads
+        self._sessions: dict[tuple[str, ...], Any] = {}
+        self._specs = {one.name: (shape_of(one), dtype_of(one)) for one in own_inputs(proto.graph)}
+        found = tuple(one.name for one in proto.graph.output)
+        _check_names(inputs, "input", tuple(self._specs), source)
+        _check_names(outputs, "output", found, source)
+        if inputs and set(inputs) != set(self._specs):
+            raise ModelError(
+                f"{source} takes the inputs {', '.join(self._specs)}; the spec names "
+                f"{', '.join(inputs)}. Name all of them, or none."
+            )
+        self.input_names = tuple(inputs) or tuple(self._specs)
+        self.output_names = tuple(outputs) or found
+
+    def input_spec(self, name: str) -> tuple[tuple[int | None, ...] | None, np.dtype[Any]]:
+        """Return the shape (None for a free dimension or rank) and dtype of an input."""
+        return self._specs[name]
+
+    def __call__(self, batch: Feed) -> Any:
+        """Run the model on a batch.
+
+        Args:
+            batch: An array, or arrays by input name for several inputs.
+
+        Returns:
+            The output array, or a tuple in the order of ``output_names`` for several outputs.
+        """
+        results = self.run(self.output_names, batch)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def run(self, outputs: Sequence[str], feed: Feed) -> list[Array]:
+        """Run the network.
+
+        Args:
+            outputs: Names of tensors, inner ones included.
+            feed: One array for a model of one input, or arrays by input name.
+
+        Raises:
+            DataError: If the arrays do not fit the model's inputs.
+        """
+        arrays = {
+            name: channels_first(np.asarray(array), self._specs[name][0])
+            for name, array in self._by_name(feed).items()
+        }
+        built_in, given = self._batch_built_in(), {len(a) for a in arrays.values() if a.ndim}
+        if built_in is None or given == {built_in} or len(given) != 1:
+            return self._run(outputs, arrays)
+        return self._in_parts(outputs, arrays, size=built_in, given=given.pop())
+
+    def save(self, path: str | Path) -> Path:
+        """Write the network, whole or not at all.
+
+        What does not fit one file gets a second one for its weights, ``<name>.data``.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
+        return save_proto(self.proto, Path(path))
+
+    def with_weights(self) -> OnnxModel:
+        """Return the model with all weights in memory, those that lie in other files, too.
+
+        Raises:
+            ModelError: If they cannot be read.
+        """
+        tensors = external_data_helper._get_all_tensors(self.proto)
+        if self._path is None or not any(map(external_data_helper.uses_external_data, tensors)):
+            return self
+        return load_model(
+            self._path,
+            inputs=self.input_names,
+            outputs=self.output_names,
+            threads=self._threads,
+            weights=True,
+        )
+
+    def close(self) -> None:
+        """Release the sessions' memory; a later call opens new ones."""
+        self._sessions.clear()
+
+    def _run(self, outputs: Sequence[str], arrays: Mapping[str, Array]) -> list[Array]:
+        try:
+            found: list[Array] = self._session(outputs).run(list(outputs), dict(arrays))
+        except Exception as error:  # its errors have no common base
+            if not is_runtime_error(error) and not isinstance(error, (ValueError, RuntimeError)):
+                raise
+            raise DataError(self._mismatch(arrays, error)) from error
+        return found
+
+    def _in_parts(
+        self, outputs: Sequence[str], arrays: Mapping[str, Array], *, size: int, given: int
+    ) -> list[Array]:
+        """Run as many samples at once as are built into the network; the last part is filled up."""
+        parts = []
+        for start in range(0, given, size):
+            rows = np.minimum(np.arange(start, start + size), given - 1)
+            one = {name: a[rows] if a.ndim else a for name, a in arrays.items()}
+            parts.append(self._run(outputs, one))
+        for name, result in zip(outputs, parts[0], strict=True):
+            if result.ndim == 0 or len(result) != size:
+                raise DataError(
+                    f"{self.source} takes batches of {size}, and its output '{name}' "
+                    f"{list(result.shape)} cannot be put together from several; give batches of "
+                    f"{size}."
+                )
+        return [np.concatenate(column)[:given] for column in zip(*parts, strict=True)]
+
+    def _batch_built_in(self) -> int | None:
+        """Return the number of samples that all inputs must have, if that is fixed."""
+        sizes = {shape[0] if shape else None for shape, _ in self._specs.values()}
+        return sizes.pop() if len(sizes) == 1 else None
+
+    def _session(self, outputs: Sequence[str]) -> Any:
+        """Return a session that gives these tensors; inner ones are made outputs."""
+        listed = {one.name for one in self.proto.graph.output}
+        inner = tuple(sorted(set(outputs) - listed))
+        if inner not in self._sessions:
+            options = session_options(threads=self._threads)
+            model: bytes | Path
+            if self._path is not None and not inner:
+                model = self._path
+                self._sessions[inner] = open_session(model, options, source=self.source)
+            else:
+                with serialized(with_outputs(self.proto, inner)) as model:
+                    self._sessions[inner] = open_session(model, options, source=self.source)
+        return self._sessions[inner]
+
+    def _by_name(self, feed: Feed) -> dict[str, Array]:
+        if isinstance(feed, Mapping):
+            if set(feed) != set(self._specs):
+                raise DataError(
+                    f"the model takes the inputs {', '.join(self._specs)}; the batch has "
+                    f"{', '.join(map(str, feed)) or 'none'}."
+                )
+            return dict(feed)
+        if len(self.input_names) == 1:
+            return {self.input_names[0]: feed}
+        if isinstance(feed, (tuple, list)) and len(feed) == len(self.input_names):
+            return dict(zip(self.input_names, feed, strict=True))
+        raise DataError(
+            f"the model takes {len(self.input_names)} inputs ({', '.join(self.input_names)}); "
+            "give a mapping from input name to array."
+        )
+
+    def _mismatch(self, arrays: Mapping[str, Array], error: Exception) -> str:
+        parts = []
+        for name, array in arrays.items():
+            shape, dtype = self._specs[name]
+            parts.append(
+                f"the model's input '{name}' takes {dtype.name} {_text(shape)} and got "
+                f"{array.dtype.name} {_text(array.shape)}"
+            )
+        return "; ".join(parts) + f". ONNX Runtime says: {said(error)}."
+
+
+def load_model(
+    path: str | Path,
+    *,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    threads: int | None = None,
+    weights: bool = False,
+) -> OnnxModel:
+    """Read a network to run it.
+
+    Args:
+        path: The ``.onnx`` file.
+        inputs: Input names; found when empty.
+        outputs: Output names; found when empty.
+        threads: Threads inside one op; None uses every core.
+        weights: Whether weights of other files are read here, and the network is checked; ONNX
+            Runtime reads them by itself.
+
+    Raises:
+        ModelError: If it cannot be read, or lacks the names.
+    """
+    path = Path(path)
+    proto = read_model(path, weights=weights)
+    if weights:
+        check_model(proto, str(path))
+    names = {"inputs": tuple(inputs), "outputs": tuple(outputs)}
+    return OnnxModel(proto, threads=threads, source=str(path), path=path, **names)
+
+
+def with_outputs(proto: Any, names: Sequence[str]) -> Any:
+    """Return a model that gives inner tensors, too; the same one if there are none."""
+    if not names:
+        return proto
+    copied = copy_of(proto)
+    copied.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    return copied
+
+
+def is_large(proto: Any) -> bool:
+    """Tell whether a model does not fit one file."""
+    return bool(proto.ByteSize() >= LARGEST)
+
+
+@contextlib.contextmanager
+def serialized(proto: Any) -> Any:
+    """Yield what a session can be opened from: the content, or a file where that is too large."""
+    if not is_large(proto):
+        yield proto.SerializeToString()
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        yield save_proto(proto, Path(folder) / "model.onnx")
+
+
+def save_proto(proto: Any, target: Path, *, largest: int | None = None) -> Path:
+    """Write a model, whole or not at all.
+
+    Args:
+        proto: With its weights in memory.
+        target: The file; replaced if it exists.
+        largest: Bytes that fit one file; `LARGEST` if None.
+
+    Returns:
+        The path written.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if proto.ByteSize() < (LARGEST if largest is None else largest):
+            temporary.write_bytes(proto.SerializeToString(deterministic=True))
+            temporary.replace(target)
+            return target
+        temporary.mkdir()
+        data = f"{target.name}.data"
+        onnx.save_model(
+            copy_of(proto),
+            str(temporary / target.name),
+            save_as_external_data=True,
+            location=data,
+            size_threshold=1024,
+        )
+        (temporary / data).replace(target.with_name(data))
+        (temporary / target.name).replace(target)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the model to {target}: {error.strerror}. "
+            "Choose a place that is writable and has room."
+        ) from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return target
+
+
+def _check_names(names: Sequence[str], kind: str, found: Sequence[str], source: str) -> None:
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ModelError(
+            f"{source} has no {kind} '{missing[0]}'.{nearest(missing[0], found)} Candidates: "
+            f"{', '.join(found) or 'none'}."
+        )
+
+
+def _text(shape: Sequence[int | None] | None) -> str:
+    return "of any shape" if shape is None else str(["?" if d is None else d for d in shape])
