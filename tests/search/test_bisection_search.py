@@ -171,3 +171,30 @@ def test_calibrations_far_from_the_bar_are_not_all_tried():
     harm = {f"g{i}": 0.02 for i in range(10)}
     trials = search(Network(harm), space_of(harm))
     assert [len(trial.config.fp32) > 0 for trial in trials[:3]] == [False, False, True]
+
+
+@pytest.mark.parametrize(("low", "tried"), [(-0.02, 3), (0.02, 2), (None, 2)])
+def test_calibrations_that_may_have_missed_by_chance_are_all_tried(low, tried):
+    """Far beyond the bar the third is tried only if the interval of the loss says it may pass."""
+    factors = {"minmax": 1.0, "kl": 1.05, "percentile": 1.1}
+    network = Network({"a": 0.02, "b": 0.02}, factor=lambda c: factors[c.activation_algorithm])
+    space = space_of("ab", algorithms=tuple(factors))
+    strategy = Bisection(StrategyContext(space, network.probe))
+    first = []
+    while (config := strategy.ask()) is not None and not config.fp32:
+        loss = network.loss(config)
+        first.append(config.activation_algorithm)
+        interval = None if low is None else {"low": low, "high": 0.1}
+        strategy.tell(
+            Trial(
+                index=len(first),
+                config=config,
+                score=0.8 - loss,
+                loss=loss,
+                allowance=ALLOWANCE,
+                met=False,
+                seconds=0.0,
+                interval=interval,
+            )
+        )
+    assert len(first) == tried

@@ -37,8 +37,8 @@ _TARGET = 0.75
 _COMPARABLE = 2.0
 
 # So many of these are evaluated before groups go back to fp32, the second only after losses of less
-# than so many allowances: where the validation set is small against the bar, calibrations differ by
-# chance, and all are faster than what reverting leaves.
+# than so many allowances, or that may be within one by their interval: where the validation set is
+# small against the bar, calibrations differ by chance, and all are faster than reverting groups.
 _OTHERS = 2
 _CLOSE = 3.0
 
@@ -67,7 +67,7 @@ class Bisection(Strategy):
                 return
             if best is None or trial.excess() < best.excess():
                 best = trial
-            if count > 1 and best.excess() > _CLOSE:
+            if count > 1 and best.excess() > _CLOSE and not _undecided(best):
                 break
         if best is None or not self.context.space.free:
             return
@@ -248,3 +248,8 @@ class Bisection(Strategy):
             else:
                 low = middle + 1
         return low
+
+
+def _undecided(trial: Trial) -> bool:
+    """Tell whether a trial that missed the bar may have missed it by chance."""
+    return trial.interval is not None and trial.interval["low"] <= trial.allowance
