@@ -198,3 +198,14 @@ def test_calibrations_that_may_have_missed_by_chance_are_all_tried(low, tried):
             )
         )
     assert len(first) == tried
+
+
+def test_a_list_without_a_passing_step_is_continued_group_by_group(monkeypatch):
+    """The list may jump from little in fp32 to all of it; what lies between is still found."""
+    module = "lpot_examples.search.strategies.bisection"
+    monkeypatch.setattr(f"{module}.refine", lambda costs, front, shares: [front[0], front[-1]])
+    harm = {name: 0.02 for name in "abcde"} | {name: 0.003 for name in "fgh"}
+    trials = search(Network(harm), space_of("abcdefgh"))
+    passing = [trial for trial in trials if trial.met]
+    assert min(len(trial.config.fp32) for trial in passing) == smallest(harm)
+    assert len(trials) <= MAX_EVALUATIONS + 3

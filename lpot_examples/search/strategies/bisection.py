@@ -8,7 +8,7 @@
 3. Minimum cuts give the list of best trades between latency and that error, the fastest first.
    The first entry that meets the bar is found by bisection. Its first step assumes that the loss
    of accuracy is proportional to the label-free error, so that few evaluations are spent far from
-   the answer.
+   the answer. If none of them does, groups go back from the last one, the most harmful first.
 4. With budget left, groups of the answer go back to int8, those that gain most first.
 
 Where latencies are not known, every group counts by its multiply-accumulates.
@@ -204,8 +204,23 @@ class Bisection(Strategy):
                 met, found = number, trial
             else:
                 missed = number
-        if found is not None and self.context.keep_going:
+        if found is None:
+            yield from self._finer(ladder[missed - 1] if missed else plain.config)
+        elif self.context.keep_going:
             yield from self._swap(found, plain.config)
+
+    def _finer(self, config: TuningConfig) -> Generator[TuningConfig, Trial, None]:
+        """Go on from the last step of the list that misses the bar, in an order of our own.
+
+        The list holds best trades only, so its last one before all in fp32 may leave much in int8.
+        """
+        free = {group.name for group in self.context.space.free} - config.fp32
+        names = sorted(free, key=lambda name: (-self.sensitivity.get(name, 0.0), name))
+        missed, met = 0, len(names)  # all of them in fp32 is the network as given
+        while met - missed > 1:
+            number = (missed + met) // 2
+            trial = yield config.with_fp32(names[:number])
+            missed, met = (missed, number) if trial.met else (number, met)
 
     def _any_int8(self, config: TuningConfig) -> bool:
         """Tell whether a configuration leaves anything in int8."""
