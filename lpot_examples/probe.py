@@ -9,7 +9,7 @@ import numpy as np
 from lpot_examples.backends.base import Backend, Reference
 from lpot_examples.calibration.feed import Array
 from lpot_examples.calibration.statistics import Statistics
-from lpot_examples.calibration.stream import joined, together
+from lpot_examples.calibration.stream import any_number, joined, together
 from lpot_examples.errors import EmitError, LpotError
 from lpot_examples.graph import TuningConfig
 from lpot_examples.journal import Journal
@@ -90,8 +90,7 @@ class OutputErrorProbe:
 
     def _free(self, batch: Mapping[str, Array]) -> bool:
         """Tell whether the first dimension of every input is free."""
-        shapes = [self._backend.input_spec[name][0] for name in batch]
-        return all(shape and shape[0] is None for shape in shapes)
+        return any_number(self._backend.input_spec[name][0] for name in batch)
 
 
 def select(statistics: Mapping[int, Statistics], config: TuningConfig) -> Statistics:

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 from lpot_examples.calibration.feed import Array, InputSpec
 from lpot_examples.calibration.statistics import Statistics
+from lpot_examples.errors import ModelError
 from lpot_examples.graph import LatencyMap, OpGraph, TuningConfig
-from lpot_examples.host import INSTRUCTION_SETS
+from lpot_examples.host import INSTRUCTION_SETS, InstructionSet
 
 Progress = Callable[[int], None]
 Exactness = Mapping[str, Sequence[str]]
@@ -52,10 +53,41 @@ class Reference:
     Attributes:
         outputs: The arrays that int8 is compared with.
         given: Values that the int8 network is given meanwhile, by the backend's names.
+        shared: What all samples share, which was taken from the outputs; empty if nothing was.
     """
 
     outputs: Sequence[Array]
     given: Mapping[str, Array] = field(default_factory=dict)
+    shared: Sequence[Array] = ()
+
+
+def exactness_by(fragile: Callable[[InstructionSet], Iterable[str]]) -> dict[str, list[str]]:
+    """Return the `Exactness` that a function tells of; it is asked once for each table of kernels.
+
+    Args:
+        fragile: Returns the groups whose kernels could saturate on an instruction set.
+    """
+    by_table: dict[Any, list[str]] = {}
+    for isa in INSTRUCTION_SETS.values():
+        if isa.exact not in by_table:
+            by_table[isa.exact] = sorted(fragile(isa))
+    return {name: by_table[isa.exact] for name, isa in INSTRUCTION_SETS.items()}
+
+
+def require_quantizable(op_graph: OpGraph, source: str) -> None:
+    """Refuse a network that nothing can be tuned of.
+
+    Raises:
+        ModelError: If no group can run in int8; with the reasons.
+    """
+    if op_graph.quantizable:
+        return
+    reasons = sorted({group.reason for group in op_graph.groups})
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    raise ModelError(
+        f"{source} has no convolution or matrix product that can run in int8{why}; "
+        "there is nothing to tune."
+    )
 
 
 class Model(Protocol):

@@ -52,11 +52,12 @@ class Observation:
 
 
 class Collected:
-    """The statistics of the runs so far.
+    """The statistics of the runs so far, and what they were at wanted numbers of samples.
 
     Args:
         tensors: Names of the tensors whose histograms to keep.
         by_channel: Names of those whose channels to keep.
+        sizes: Numbers of samples after which a snapshot is taken, ascending.
 
     Attributes:
         samples: How many samples the runs had.
@@ -65,8 +66,12 @@ class Collected:
         ModelError: By `add`, if a tensor is not finite on the calibration data.
     """
 
-    def __init__(self, tensors: Sequence[str], by_channel: Sequence[str]) -> None:
+    def __init__(
+        self, tensors: Sequence[str], by_channel: Sequence[str], *, sizes: Sequence[int]
+    ) -> None:
         self.samples = 0
+        self._sizes = sizes
+        self._snapshots: dict[int, Statistics] = {}
         self._histograms = {name: Histogram() for name in tensors}
         self._by_channel = by_channel
         self._channels: dict[str, ChannelStatistics] = {}
@@ -91,8 +96,18 @@ class Collected:
             known = self._channels.get(name)
             self._channels[name] = batch if known is None else known.with_batch(batch)
         self.samples += samples
+        for size in self._sizes:
+            if size <= self.samples and size not in self._snapshots:
+                self._snapshots[size] = self._snapshot()
 
-    def snapshot(self) -> Statistics:
+    def by_size(self) -> dict[int, Statistics]:
+        """Return the snapshots; the end of the data stands for any size it does not reach."""
+        return {
+            size: self._snapshots[size] if size in self._snapshots else self._snapshot()
+            for size in self._sizes
+        }
+
+    def _snapshot(self) -> Statistics:
         """Return a copy that later runs do not change."""
         histograms = {name: histogram.copy() for name, histogram in self._histograms.items()}
         return Statistics(histograms, self.samples, dict(self._channels))

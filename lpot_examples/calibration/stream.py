@@ -67,6 +67,11 @@ def together(
         yield group
 
 
+def any_number(shapes: Iterable[Sequence[int | None] | None]) -> bool:
+    """Tell whether the first dimension of every input is free; None is a shape of unknown rank."""
+    return all(shape and shape[0] is None for shape in shapes)
+
+
 def joined(group: Sequence[Batch]) -> Batch:
     """Return the batches of a group as one."""
     if len(group) == 1:

@@ -153,7 +153,7 @@ class DetectionEvaluation:
             seen += ids
             if progress is not None:
                 progress(len(seen), self.samples)
-            if race is None or order[: len(seen)] != seen or not race.due(len(seen)):
+            if race is None or not race.due(len(seen)) or order[: len(seen)] != seen:
                 continue
             if race.look(self._scorer(results, seen), len(seen)):
                 break

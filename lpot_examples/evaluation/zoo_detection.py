@@ -31,7 +31,7 @@ ORDER = (NUMBER, BOXES, SCORES, CLASSES, MASKS)
 Outputs = Mapping[str, NDArray[Any]]
 
 
-class ZooDetectionEvaluation:
+class ZooDetectionEvaluation(DetectionEvaluation):
     """An ``eval_func`` that scores COCO mAP of boxes, and of masks where asked for.
 
     Args:
@@ -55,14 +55,7 @@ class ZooDetectionEvaluation:
     ) -> None:
         categories = frozenset(int(row["id"]) for row in ground_truth["categories"])
         decode = partial(zoo_detections, categories=categories, masks=masks)
-        self._evaluation = DetectionEvaluation(
-            batches, ground_truth=ground_truth, decode=decode, masks=masks
-        )
-        self.samples = self._evaluation.samples
-
-    def begin(self) -> None:
-        """Let the images be read from now on, if they can be: the model is still being loaded."""
-        self._evaluation.begin()
+        super().__init__(batches, ground_truth=ground_truth, decode=decode, masks=masks)
 
     def __call__(
         self,
@@ -82,7 +75,7 @@ class ZooDetectionEvaluation:
         Raises:
             EvaluationError: If an output is missing or does not have its form.
         """
-        return self._evaluation(
+        return super().__call__(
             lambda images: by_name(model, model(images)), progress=progress, monitor=monitor
         )
 

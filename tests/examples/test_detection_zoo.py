@@ -227,7 +227,7 @@ def test_records_calibrate(coco, tmp_path):
     topology = find_topology(NAMES[0])
     drawn = [images.tobytes() for images, _ in topology.q_dataloader(tmp_path)]
     assert drawn == [images.tobytes() for images, _ in topology.q_dataloader(tmp_path)]
-    listed = [images.tobytes() for images, _ in topology.eval_func(tmp_path)._evaluation._batches]
+    listed = [images.tobytes() for images, _ in topology.eval_func(tmp_path)._batches]
     assert sorted(drawn) == sorted(listed) and drawn != listed
     write_records(tmp_path / "train.record", coco, order=[4, 1])
     training = [images.tobytes() for images, _ in topology.q_dataloader(tmp_path)]

@@ -7,7 +7,14 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from lpot_examples.backends.base import Model, OpDecision, Progress, Reference
+from lpot_examples.backends.base import (
+    Model,
+    OpDecision,
+    Progress,
+    Reference,
+    exactness_by,
+    require_quantizable,
+)
 from lpot_examples.backends.onnx.calibrate import collect
 from lpot_examples.backends.onnx.clean import OPSET, clean, named
 from lpot_examples.backends.onnx.compared import compared_tensors
@@ -51,13 +58,7 @@ class OnnxBackend:
         self._static = Emitter(self._graph, self._grouping, isa)
         self._at_run_time = DynamicEmitter(self._graph, self._grouping, isa)
         self.op_graph = OpGraph(self._grouping.described, self._others())
-        if not self.op_graph.quantizable:
-            reasons = sorted({group.reason for group in self.op_graph.groups})
-            why = f" ({'; '.join(reasons)})" if reasons else ""
-            raise ModelError(
-                f"{model.source} has no convolution or matrix product that can run in int8{why}; "
-                "there is nothing to tune."
-            )
+        require_quantizable(self.op_graph, model.source)
 
     @cached_property
     def op_types(self) -> Mapping[str, str]:
@@ -162,11 +163,7 @@ class OnnxBackend:
 
     def exactness(self, config: TuningConfig, statistics: Statistics) -> dict[str, list[str]]:
         """Return by instruction set the groups whose kernels could saturate there."""
-        by_table: dict[Any, list[str]] = {}
-        for isa in INSTRUCTION_SETS.values():
-            if isa.exact not in by_table:
-                by_table[isa.exact] = sorted(self._fragile(config, statistics, isa))
-        return {name: by_table[isa.exact] for name, isa in INSTRUCTION_SETS.items()}
+        return exactness_by(partial(self._fragile, config, statistics))
 
     def references(self, batches: Sequence[dict[str, Array]]) -> list[Reference]:
         """Return what the fp32 network gives on batches where int8 is compared with it."""
@@ -186,7 +183,7 @@ class OnnxBackend:
     @cached_property
     def _compared(self) -> tuple[str, ...]:
         names = (op.name for group in self.op_graph.quantizable for op in group.ops)
-        return compared_tensors(self._graph, names)[0]
+        return compared_tensors(self._graph, names)
 
     def _fragile(
         self, config: TuningConfig, statistics: Statistics, isa: InstructionSet

@@ -25,7 +25,7 @@ from lpot_examples.calibration.collected import (
 )
 from lpot_examples.calibration.feed import samples
 from lpot_examples.calibration.statistics import Statistics
-from lpot_examples.calibration.stream import Batch, ahead, together
+from lpot_examples.calibration.stream import Batch, ahead, any_number, together
 from lpot_examples.errors import DataError
 
 
@@ -61,8 +61,7 @@ def collect(
     """
     model = OnnxModel(proto)
     each = min(max(SAMPLE // max(sizes), FEWEST), MOST)
-    collected = Collected(tensors, sorted(axes))
-    snapshots: dict[int, Statistics] = {}
+    collected = Collected(tensors, sorted(axes), sizes=sizes)
 
     def run(batch: Batch) -> tuple[dict[str, Array], int]:
         fetched = [name for name in tensors if name not in batch]
@@ -70,8 +69,7 @@ def collect(
         return {**batch, **found}, samples(batch)
 
     def free(batch: Batch) -> bool:
-        shapes = [model.input_spec(name)[0] for name in batch]
-        return all(shape and shape[0] is None for shape in shapes)
+        return any_number(model.input_spec(name)[0] for name in batch)
 
     try:
         groups = ahead(together(batches, free, sizes=sizes))
@@ -82,16 +80,11 @@ def collect(
                 for name in tensors
             }
             collected.add(seen, count)
-            for size in sizes:
-                if size <= collected.samples and size not in snapshots:
-                    snapshots[size] = collected.snapshot()
             if progress is not None:
                 progress(collected.samples)
     finally:
         model.close()
-    for size in sizes:
-        snapshots.setdefault(size, collected.snapshot())
-    return snapshots
+    return collected.by_size()
 
 
 def observe(array: Array, *, axis: int | None, most: int) -> Observation:

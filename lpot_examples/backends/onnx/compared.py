@@ -18,7 +18,7 @@ _CONTROL = frozenset({"If", "Loop", "Scan"})
 _SHAPES = frozenset({"Shape", "Size"})
 
 
-def compared_tensors(graph: Graph, groups: Iterable[str]) -> tuple[tuple[str, ...], bool]:
+def compared_tensors(graph: Graph, groups: Iterable[str]) -> tuple[str, ...]:
     """Choose what to compare.
 
     Args:
@@ -26,7 +26,7 @@ def compared_tensors(graph: Graph, groups: Iterable[str]) -> tuple[tuple[str, ..
         groups: Names of all nodes of the groups that may run in int8.
 
     Returns:
-        The tensors, and whether they are others than the outputs.
+        The tensors: the outputs, if no decision stands in front of them.
     """
     groups = frozenset(groups)
     touched: set[str] = set()  # tensors whose values depend on what a group computes
@@ -50,7 +50,6 @@ def compared_tensors(graph: Graph, groups: Iterable[str]) -> tuple[tuple[str, ..
             )
             decided.update(made)
     if not decided:
-        return graph.outputs, False
+        return graph.outputs
     frontier.update(dict.fromkeys(one for one in graph.outputs if one in touched - decided))
-    inner = tuple(sorted(frontier))
-    return (inner, True) if inner else (graph.outputs, False)
+    return tuple(sorted(frontier)) or graph.outputs

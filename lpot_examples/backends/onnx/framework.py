@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,6 @@ def backend(network: OnnxModel, isa: InstructionSet, *, approach: str) -> OnnxBa
 
 def content(network: OnnxModel) -> tuple[str, int]:
     """Return a hash of a network with its weights, and its size in bytes."""
-    import hashlib
-
     digest = hashlib.sha256()
     bare = type(network.proto)()
     bare.CopyFrom(network.proto)

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from onnx import external_data_helper
 
+from lpot_examples.backends.feeding import Feed, Spec, by_name, mismatch
 from lpot_examples.backends.onnx.proto import Array, copy_of, dtype_of, own_inputs, shape_of
 from lpot_examples.backends.onnx.reading import check_model, read_model
 from lpot_examples.backends.onnx.runtime import (
@@ -23,8 +24,6 @@ from lpot_examples.backends.onnx.runtime import (
 )
 from lpot_examples.calibration.feed import channels_first
 from lpot_examples.errors import DataError, ModelError, OutputError, nearest
-
-Feed = Array | Mapping[str, Array]
 
 LARGEST = (1 << 31) - (1 << 24)
 """Bytes that fit one file, a message of protobuf; what is larger gets a second one for weights."""
@@ -76,7 +75,7 @@ class OnnxModel:
         self.input_names = tuple(inputs) or tuple(self._specs)
         self.output_names = tuple(outputs) or found
 
-    def input_spec(self, name: str) -> tuple[tuple[int | None, ...] | None, np.dtype[Any]]:
+    def input_spec(self, name: str) -> Spec:
         """Return the shape (None for a free dimension or rank) and dtype of an input."""
         return self._specs[name]
 
@@ -104,7 +103,7 @@ class OnnxModel:
         """
         arrays = {
             name: channels_first(np.asarray(array), self._specs[name][0])
-            for name, array in self._by_name(feed).items()
+            for name, array in by_name(feed, self.input_names).items()
         }
         built_in, given = self._batch_built_in(), {len(a) for a in arrays.values() if a.ndim}
         if built_in is None or given == {built_in} or len(given) != 1:
@@ -148,7 +147,8 @@ class OnnxModel:
         except Exception as error:  # its errors have no common base
             if not is_runtime_error(error) and not isinstance(error, (ValueError, RuntimeError)):
                 raise
-            raise DataError(self._mismatch(arrays, error)) from error
+            wrong = mismatch(arrays, self._specs)
+            raise DataError(f"{wrong}. ONNX Runtime says: {said(error)}.") from error
         return found
 
     def _in_parts(
@@ -188,33 +188,6 @@ class OnnxModel:
                 with serialized(with_outputs(self.proto, inner)) as model:
                     self._sessions[inner] = open_session(model, options, source=self.source)
         return self._sessions[inner]
-
-    def _by_name(self, feed: Feed) -> dict[str, Array]:
-        if isinstance(feed, Mapping):
-            if set(feed) != set(self._specs):
-                raise DataError(
-                    f"the model takes the inputs {', '.join(self._specs)}; the batch has "
-                    f"{', '.join(map(str, feed)) or 'none'}."
-                )
-            return dict(feed)
-        if len(self.input_names) == 1:
-            return {self.input_names[0]: feed}
-        if isinstance(feed, (tuple, list)) and len(feed) == len(self.input_names):
-            return dict(zip(self.input_names, feed, strict=True))
-        raise DataError(
-            f"the model takes {len(self.input_names)} inputs ({', '.join(self.input_names)}); "
-            "give a mapping from input name to array."
-        )
-
-    def _mismatch(self, arrays: Mapping[str, Array], error: Exception) -> str:
-        parts = []
-        for name, array in arrays.items():
-            shape, dtype = self._specs[name]
-            parts.append(
-                f"the model's input '{name}' takes {dtype.name} {_text(shape)} and got "
-                f"{array.dtype.name} {_text(array.shape)}"
-            )
-        return "; ".join(parts) + f". ONNX Runtime says: {said(error)}."
 
 
 def load_model(
@@ -324,7 +297,3 @@ def _check_names(names: Sequence[str], kind: str, found: Sequence[str], source: 
             f"{source} has no {kind} '{missing[0]}'.{nearest(missing[0], found)} Candidates: "
             f"{', '.join(found) or 'none'}."
         )
-
-
-def _text(shape: Sequence[int | None] | None) -> str:
-    return "of any shape" if shape is None else str(["?" if d is None else d for d in shape])

@@ -9,23 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from lpot_examples.backends.base import Model, OpDecision, Progress, Reference
+from lpot_examples.backends.base import (
+    Model,
+    OpDecision,
+    Progress,
+    Reference,
+    exactness_by,
+    require_quantizable,
+)
 from lpot_examples.backends.tensorflow.calibrate import collect
 from lpot_examples.backends.tensorflow.compared import Compared, compared_tensors
 from lpot_examples.backends.tensorflow.emit import Emitted, Emitter
 from lpot_examples.backends.tensorflow.explain import decisions
 from lpot_examples.backends.tensorflow.graphdef import Graph
 from lpot_examples.backends.tensorflow.groups import find_groups
-from lpot_examples.backends.tensorflow.model import Array, TensorFlowModel, load_model
+from lpot_examples.backends.tensorflow.model import TensorFlowModel, load_model
 from lpot_examples.backends.tensorflow.passes import clean
 from lpot_examples.backends.tensorflow.shapes import Shapes
 from lpot_examples.backends.tensorflow.sources import observed_tensors
-from lpot_examples.calibration.feed import InputSpec
+from lpot_examples.calibration.feed import Array, InputSpec
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import ModelError
 from lpot_examples.graph import Op, OpGraph, TuningConfig
 from lpot_examples.graph.latency import LatencyMap
-from lpot_examples.host import INSTRUCTION_SETS, InstructionSet
+from lpot_examples.host import InstructionSet
 
 
 class TensorFlowBackend:
@@ -54,15 +61,8 @@ class TensorFlowBackend:
         self._shapes = Shapes(self._graph)
         self._grouping = find_groups(self._graph, self._shapes)
         self._emitter = Emitter(self._graph, self._grouping, self._shapes, isa)
-        self._offsets: Sequence[Array] = ()
         self.op_graph = OpGraph(self._grouping.described, self._others())
-        if not self.op_graph.quantizable:
-            reasons = sorted({group.reason for group in self.op_graph.groups})
-            why = f" ({'; '.join(reasons)})" if reasons else ""
-            raise ModelError(
-                f"{model.source} has no convolution or matrix product that can run in int8{why}; "
-                "there is nothing to tune."
-            )
+        require_quantizable(self.op_graph, model.source)
 
     @property
     def op_types(self) -> Mapping[str, str]:
@@ -157,11 +157,7 @@ class TensorFlowBackend:
     def exactness(self, config: TuningConfig, statistics: Statistics) -> dict[str, list[str]]:
         """Return by instruction set the groups whose kernels could saturate there."""
         plan = self._emitter.plan(config, statistics)
-        by_table: dict[Any, list[str]] = {}
-        for isa in INSTRUCTION_SETS.values():
-            if isa.exact not in by_table:
-                by_table[isa.exact] = sorted(self._emitter.fragile(config, plan, isa))
-        return {name: by_table[isa.exact] for name, isa in INSTRUCTION_SETS.items()}
+        return exactness_by(partial(self._emitter.fragile, config, plan))
 
     def references(self, batches: Sequence[dict[str, Array]]) -> list[Reference]:
         """Return what the fp32 network gives on batches where int8 is compared with it."""
@@ -172,10 +168,14 @@ class TensorFlowBackend:
         finally:
             fp32.close()
         count = len(wanted.fetched)
-        if wanted.inner:
-            self._offsets = [_mean(one) for one in zip(*found, strict=True)][:count]
+        outputs = [one[:count] for one in found]
+        shared = [_mean(one) for one in zip(*outputs, strict=True)] if wanted.inner else []
         return [
-            Reference(self._varying(one[:count]), dict(zip(wanted.given, one[count:], strict=True)))
+            Reference(
+                _without(shared, one[:count]),
+                dict(zip(wanted.given, one[count:], strict=True)),
+                shared,
+            )
             for one in found
         ]
 
@@ -184,13 +184,8 @@ class TensorFlowBackend:
     ) -> list[Array]:
         """Return what a model gives on a batch where a reference was taken."""
         assert isinstance(model, TensorFlowModel)
-        return self._varying(model.run(self._compared.fetched, batch, given=reference.given))
-
-    def _varying(self, arrays: Sequence[Array]) -> list[Array]:
-        """Take what all samples share from inner tensors: boxes are mostly their anchors."""
-        if not self._offsets:
-            return list(arrays)
-        return [array - offset for array, offset in zip(arrays, self._offsets, strict=True)]
+        found = model.run(self._compared.fetched, batch, given=reference.given)
+        return _without(reference.shared, found)
 
     @cached_property
     def _compared(self) -> Compared:
@@ -222,6 +217,13 @@ class TensorFlowBackend:
                     f"{model.source} is already quantized (node '{node.name}' is a {node.op}); "
                     "give the fp32 model it was made from."
                 )
+
+
+def _without(shared: Sequence[Array], arrays: Sequence[Array]) -> list[Array]:
+    """Take what all samples share from inner tensors: boxes are mostly their anchors."""
+    if not shared:
+        return list(arrays)
+    return [array - one for array, one in zip(arrays, shared, strict=True)]
 
 
 def _mean(arrays: Sequence[Array]) -> Array:

@@ -18,7 +18,7 @@ from lpot_examples.calibration.collected import (
 )
 from lpot_examples.calibration.feed import samples
 from lpot_examples.calibration.statistics import Statistics
-from lpot_examples.calibration.stream import Batch, ahead, together
+from lpot_examples.calibration.stream import Batch, ahead, any_number, together
 
 
 def collect(
@@ -59,8 +59,8 @@ def collect(
         tf.import_graph_def(graph_def, name="")
     each = min(max(SAMPLE // max(sizes), FEWEST), MOST)
     observer = Observer(graph, tensors, channel_tensors, sample=each)
-    collected = Collected(tensors, [n for n in channel_tensors if observer.has_channels[n]])
-    snapshots: dict[int, Statistics] = {}
+    by_channel = [name for name in channel_tensors if observer.has_channels[name]]
+    collected = Collected(tensors, by_channel, sizes=sizes)
     with tf.compat.v1.Session(graph=graph, config=session_config(fast_start=True)) as session:
 
         def run(batch: Batch) -> tuple[dict[str, Observation], int]:
@@ -70,17 +70,12 @@ def collect(
         groups = ahead(together(batches, partial(_free, graph), sizes=sizes))
         for found, count in runs(groups, run, refusal=tf.errors.OpError):
             collected.add(found, count)
-            for size in sizes:
-                if size <= collected.samples and size not in snapshots:
-                    snapshots[size] = collected.snapshot()
             if progress is not None:
                 progress(collected.samples)
-    for size in sizes:
-        snapshots.setdefault(size, collected.snapshot())
-    return snapshots
+    return collected.by_size()
 
 
 def _free(graph: Any, batch: Batch) -> bool:
     """Tell whether the first dimension of every input is free."""
     shapes = [graph.get_tensor_by_name(f"{name}:0").shape for name in batch]
-    return all(shape.rank and shape[0] is None for shape in shapes)
+    return any_number(None if shape.rank is None else tuple(shape) for shape in shapes)

@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lpot_examples.backends.feeding import Array, Feed, Spec, by_name, mismatch
 from lpot_examples.backends.tensorflow.graphdef import split_name
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow, session_config
 from lpot_examples.errors import DataError, ModelError, OutputError, nearest
-
-Array = NDArray[Any]
-Feed = Array | Mapping[str, Array]
 
 # Ops that take part in no computation a user could mean as an output.
 _NOT_OUTPUTS = frozenset({"Const", "Placeholder", "NoOp", "Assert", "PlaceholderWithDefault"})
@@ -166,7 +163,7 @@ class TensorFlowModel:
             ) from error
         return target
 
-    def input_spec(self, name: str) -> tuple[tuple[int | None, ...] | None, np.dtype[Any]]:
+    def input_spec(self, name: str) -> Spec:
         """Return the shape (None for a free dimension or rank) and dtype of an input."""
         tensor = self.graph.get_tensor_by_name(_tensor(name))
         rank = tensor.shape.rank
@@ -182,32 +179,12 @@ class TensorFlowModel:
 
     def _by_name(self, feed: Feed) -> dict[str, Array]:
         if isinstance(feed, Mapping):
-            arrays = {_plain(name): value for name, value in feed.items()}
-            if set(arrays) != set(self.input_names):
-                raise DataError(
-                    f"the model takes the inputs {', '.join(self.input_names)}; "
-                    f"the batch has {', '.join(arrays) or 'none'}."
-                )
-            return arrays
-        if len(self.input_names) == 1:
-            return {self.input_names[0]: feed}
-        if isinstance(feed, (tuple, list)) and len(feed) == len(self.input_names):
-            return dict(zip(self.input_names, feed, strict=True))
-        raise DataError(
-            f"the model takes {len(self.input_names)} inputs ({', '.join(self.input_names)}); "
-            "give a mapping from input name to array."
-        )
+            feed = {_plain(name): value for name, value in feed.items()}
+        return by_name(feed, self.input_names)
 
     def _feed_message(self, feed: Feed, error: Exception) -> str:
-        parts = []
-        for name, value in self._by_name(feed).items():
-            shape, dtype = self.input_spec(name)
-            array = np.asarray(value)
-            parts.append(
-                f"the model's input '{name}' takes {dtype.name} {_shape_text(shape)} and got "
-                f"{array.dtype.name} {_shape_text(array.shape)}"
-            )
-        return "; ".join(parts) + f". TensorFlow says: {first_line(error)}"
+        specs = {name: self.input_spec(name) for name in self.input_names}
+        return f"{mismatch(self._by_name(feed), specs)}. TensorFlow says: {first_line(error)}"
 
 
 def load_model(
@@ -267,10 +244,6 @@ def _plain(name: str) -> str:
 
 def _tensor(name: str) -> str:
     return name if ":" in name else f"{name}:0"
-
-
-def _shape_text(shape: Sequence[int | None] | None) -> str:
-    return "of any shape" if shape is None else str(["?" if d is None else d for d in shape])
 
 
 def first_line(error: Exception) -> str:
