@@ -1,32 +1,31 @@
-"""The calibration pass: one run of the fp32 network over the batches, inner tensors fetched.
+"""The calibration pass: runs of the fp32 network over the batches, its inner tensors looked at.
 
-What a run gives is reduced at once to extremes, means and a sample, so that memory holds the
-tensors of two runs at most, however many samples there are.
+What is wanted of a tensor is computed inside the network (`observed`), so that little is left to do
+between two runs, and memory holds what one needs, however many samples there are.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from lpot_examples.backends.onnx.model import OnnxModel
-from lpot_examples.backends.onnx.proto import Array
+from lpot_examples.backends.onnx.observed import ObservedNetwork
 from lpot_examples.calibration.collected import (
     FEWEST,
     MOST,
     SAMPLE,
     Collected,
     Observation,
-    positions,
     runs,
 )
 from lpot_examples.calibration.feed import samples
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.calibration.stream import Batch, ahead, any_number, together
 from lpot_examples.errors import DataError
+
+# A network is made for each shape of batches; beyond so many, the oldest one goes.
+_MOST_SHAPES = 4
 
 
 def collect(
@@ -59,67 +58,78 @@ def collect(
     Raises:
         ModelError: If a tensor is not finite on the calibration data.
     """
-    model = OnnxModel(proto)
-    each = min(max(SAMPLE // max(sizes), FEWEST), MOST)
+    network = _Network(proto, tensors, axes=axes, each=min(max(SAMPLE // max(sizes), FEWEST), MOST))
     collected = Collected(tensors, sorted(axes), sizes=sizes)
-
-    def run(batch: Batch) -> tuple[dict[str, Array], int]:
-        fetched = [name for name in tensors if name not in batch]
-        found = dict(zip(fetched, model.run(fetched, batch), strict=True))
-        return {**batch, **found}, samples(batch)
-
-    def free(batch: Batch) -> bool:
-        return any_number(model.input_spec(name)[0] for name in batch)
-
     try:
-        groups = ahead(together(batches, free, sizes=sizes))
-        # The network runs the next batch while this one's tensors are looked at.
-        for found, count in ahead(runs(groups, run, refusal=DataError)):
-            seen = {
-                name: observe(found[name], axis=axes.get(name), most=each * count)
-                for name in tensors
-            }
+        groups = ahead(together(network.fitting(batches), network.takes_any, sizes=sizes))
+        for seen, count in runs(groups, network.run, refusal=DataError):
             collected.add(seen, count)
             if progress is not None:
                 progress(collected.samples)
     finally:
-        model.close()
+        network.close()
     return collected.by_size()
 
 
-def observe(array: Array, *, axis: int | None, most: int) -> Observation:
-    """Return what a tensor holds.
+class _Network:
+    """The network that is observed, made for each shape of batches that comes.
 
     Args:
-        array: float32, any shape.
-        axis: That of its channels; None to take all of it together.
-        most: Values to take a sample of; all if there are fewer.
+        proto: The cleaned fp32 network.
+        tensors: Names of the tensors to observe.
+        axes: Tensor name to the axis of its channels.
+        each: Values of a tensor to take of each sample.
     """
-    values = array.reshape(1, 1, -1) if axis is None else _by_channel(array, axis)
-    sample = array.reshape(-1)
-    if array.size > most:
-        sample = sample[_places(array.size, most)]
-    if not array.size:
-        empty = np.zeros(0, np.float32)
-        return Observation(minimum=empty, maximum=empty, mean=empty, size=0, sample=sample)
-    mean = values.mean(axis=2, dtype=np.float32).mean(axis=0, dtype=np.float64)
-    return Observation(
-        minimum=values.min(axis=2).min(axis=0),
-        maximum=values.max(axis=2).max(axis=0),
-        mean=mean,
-        size=array.size,
-        sample=sample,
-    )
 
+    def __init__(
+        self, proto: Any, tensors: Sequence[str], *, axes: Mapping[str, int], each: int
+    ) -> None:
+        self._proto, self._tensors, self._axes, self._each = proto, tensors, axes, each
+        self._made: dict[object, ObservedNetwork] = {}
+        model = OnnxModel(proto)
+        self._shapes = {name: model.input_spec(name)[0] for name in model.input_names}
 
-def _by_channel(array: Array, axis: int) -> Array:
-    """Return [before the channels, channels, behind them]; a view."""
-    axis %= array.ndim
-    shape = array.shape
-    before = int(np.prod(shape[:axis]))
-    return array.reshape(before, shape[axis], -1)
+    def takes_any(self, batch: Batch) -> bool:
+        """Tell whether the network takes batches like this one with any number of samples."""
+        return any_number(self._shapes[name] for name in batch)
 
+    def fitting(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield the batches; one by one the samples of those for a network that takes one."""
+        alone = all(shape and shape[0] == 1 for shape in self._shapes.values())
+        for batch in batches:
+            if not alone or samples(batch) == 1:
+                yield batch
+                continue
+            for row in range(samples(batch)):
+                yield {name: array[row : row + 1] for name, array in batch.items()}
 
-@functools.lru_cache(maxsize=512)
-def _places(size: int, count: int) -> Array:
-    return (positions(count) * size).astype(np.intp)
+    def run(self, batch: Batch) -> tuple[dict[str, Observation], int]:
+        """Run a batch; return what it says of the tensors, and how many samples it has."""
+        count = samples(batch)
+        shapes = {name: array.shape for name, array in batch.items()}
+        key = tuple(sorted(shapes.items()))
+        if key not in self._made:
+            if len(self._made) == _MOST_SHAPES:
+                self._made.pop(next(iter(self._made))).close()
+            self._made[key] = ObservedNetwork(
+                self._proto,
+                self._tensors,
+                axes=self._axes,
+                shapes=shapes if self._fits(shapes) else {},
+                most=self._each * count,
+            )
+        return self._made[key].run(batch), count
+
+    def close(self) -> None:
+        """Release the networks' memory."""
+        for one in self._made.values():
+            one.close()
+
+    def _fits(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+        """Tell whether the network takes arrays of these shapes in one run, as they are."""
+        return all(
+            wanted is not None
+            and len(wanted) == len(shapes[name])
+            and all(a in (None, b) for a, b in zip(wanted, shapes[name], strict=True))
+            for name, wanted in self._shapes.items()
+        )
