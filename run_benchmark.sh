@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Measure the accuracy or latency of networks: bash run_benchmark.sh --topology=ssd_shapes
+# --runtime=onnxruntime,openvino compares runtimes; OpenVINO is added to .venv for it.
 # Makes .venv at the first run; --no-venv uses the active environment. --help lists the options.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail

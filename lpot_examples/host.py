@@ -132,6 +132,8 @@ _ONEDNN_DEFAULT_FLAGS = frozenset(
 _RELEVANT_FLAGS = _ONEDNN_DEFAULT_FLAGS.union(*(isa.flags for isa in INSTRUCTION_SETS.values()))
 
 _PACKAGES = ("lpot-examples", "tensorflow", "keras", "onnx", "onnxruntime", "numpy", "pycocotools")
+# Those that only run or convert what a search has made.
+_BESIDE = ("openvino", "tf2onnx")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,13 +213,17 @@ def onednn_enabled() -> bool:
     return bool(_cpu_model_and_flags()[1] & _ONEDNN_DEFAULT_FLAGS)
 
 
-def library_versions() -> dict[str, str]:
+def library_versions(*, beside: bool = True) -> dict[str, str]:
     """Return the installed version of each library that can change a result, and of Python.
 
     The libraries are not imported; one that is not installed is left out.
+
+    Args:
+        beside: Whether to list those, too, that cannot change what a search finds: runtimes and
+            converters that only take its results.
     """
     versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in (*_PACKAGES, *(_BESIDE if beside else ())):
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -3,7 +3,7 @@
 #
 #     use_environment runtime|dev "$@"
 #
-# (--engine=neural_compressor among the arguments turns runtime into runtime and that engine),
+# (what some arguments ask for is added, see _extra_of),
 # `python` is an interpreter with everything that is needed, `arguments` holds the user's arguments
 # without those that are meant for this file (--no-venv), `root` is the clone, and Python finds the
 # package from any directory. When .venv is complete nothing is asked of pip.
@@ -25,9 +25,12 @@ use_environment() {
         case $1 in
             --) arguments+=("$@"); break ;;
             --no-venv) own=no ;;
-            --engine=neural_compressor) level=$(_with_engine "$level"); arguments+=("$1") ;;
-            --engine)
-                [ "${2:-}" != neural_compressor ] || level=$(_with_engine "$level")
+            --engine=* | --runtime=*)
+                level=$(_with_extra "$level" "${1%%=*}" "${1#*=}")
+                arguments+=("$1")
+                ;;
+            --engine | --runtime)
+                level=$(_with_extra "$level" "$1" "${2:-}")
                 arguments+=("$1")
                 ;;
             *) arguments+=("$1") ;;
@@ -43,13 +46,28 @@ use_environment() {
     export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 }
 
-_with_engine() { [ "$1" = dev ] && printf dev || printf neural_compressor; }
+# The extra of pyproject.toml that an option asks for; its packages are in requirements-<extra>.txt.
+_extra_of() {
+    case $1,${2// /}, in
+        --engine,neural_compressor,) printf neural_compressor ;;
+        --runtime,*,openvino,* | --runtime,openvino,*) printf openvino ;;
+    esac
+}
+
+# A level is runtime, dev, or runtime with an extra, by the extra's name.
+_with_extra() {
+    local extra
+    extra=$(_extra_of "$2" "$3")
+    if [ "$1" = dev ]; then printf dev; else printf '%s' "${extra:-$1}"; fi
+}
 
 _set_requirements() {
     requirements=("$root/requirements.txt")
     case $1 in
-        dev) requirements+=("$root/requirements-dev.txt") ;;
-        neural_compressor) requirements+=("$root/requirements-neural-compressor.txt") ;;
+        runtime) ;;
+        # Tests run on every runtime.
+        dev) requirements+=("$root/requirements-dev.txt" "$root/requirements-openvino.txt") ;;
+        *) requirements+=("$root/requirements-${1//_/-}.txt") ;;
     esac
 }
 
@@ -176,11 +194,12 @@ _install() {
     fi
     # What is complete stays so: the requirements of all levels agree (tests/test_packaging.py).
     local level kept=() what="TensorFlow and friends into .venv (once; about 700 MB download)"
-    for level in runtime dev neural_compressor; do
+    for level in runtime dev neural_compressor openvino; do
         if [ "$level" != "$1" ] && _complete "$level"; then kept+=("$level"); fi
     done
     case "$1 ${kept[*]-}" in
         "neural_compressor runtime"*) what="Neural Compressor into .venv (once; a few MB)" ;;
+        "openvino runtime"*) what="OpenVINO into .venv (once; about 60 MB)" ;;
     esac
     _set_requirements "$1"
     rm -f "$venv"/.complete-*
@@ -195,6 +214,7 @@ _install() {
     _write_stamp "$1"
     # What the tests need includes what the commands need.
     [ "$1" = runtime ] || _write_stamp runtime
+    [ "$1" != dev ] || _write_stamp openvino
     for level in ${kept[@]+"${kept[@]}"}; do _write_stamp "$level"; done
     rm -f "$venv/.installing"
     trap - INT TERM

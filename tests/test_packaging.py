@@ -12,7 +12,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-ENGINE = "requirements-neural-compressor.txt"
+# Requirements of the extras that scripts install by themselves; the module by the extra's name.
+EXTRAS = {"neural_compressor": "neural_compressor", "openvino": "openvino"}
+EXTRA_FILES = [f"requirements-{name.replace('_', '-')}.txt" for name in EXTRAS]
 MODULES = {
     "google-crc32c": "google_crc32c",
     "pillow": "PIL",
@@ -44,7 +46,10 @@ def pins(name):
     [
         ("requirements.txt", PROJECT["dependencies"]),
         ("requirements-dev.txt", PROJECT["optional-dependencies"]["dev"]),
-        (ENGINE, PROJECT["optional-dependencies"]["neural_compressor"]),
+        *(
+            (file, PROJECT["optional-dependencies"][name])
+            for name, file in zip(EXTRAS, EXTRA_FILES, strict=True)
+        ),
     ],
 )
 def test_pins_lie_within_the_ranges(file, declared):
@@ -56,7 +61,7 @@ def test_pins_lie_within_the_ranges(file, declared):
 
 
 def test_every_requirement_says_why():
-    for name in ("requirements.txt", "requirements-dev.txt", ENGINE):
+    for name in ("requirements.txt", "requirements-dev.txt", *EXTRA_FILES):
         for line in (ROOT / name).read_text().splitlines():
             if line and not line.startswith("#"):
                 assert re.search(r"==\S+ +# \w", line), line
@@ -76,7 +81,7 @@ def test_requirements_are_what_is_imported():
                 roots = {name.partition(".")[0] for name in names}
                 imported |= roots - siblings - sys.stdlib_module_names - {"lpot_examples"}
     _, direct = pins("requirements.txt")
-    provided = {MODULES.get(name, name) for name in direct} | {"neural_compressor"}
+    provided = {MODULES.get(name, name) for name in direct} | {*EXTRAS.values()}
     assert imported - set(PARTS) == provided
     assert set(PARTS.values()) <= set(direct)
 
@@ -84,7 +89,7 @@ def test_requirements_are_what_is_imported():
 def test_environments_agree():
     """One .venv serves every level, so a package has one version in all files."""
     runtime, _ = pins("requirements.txt")
-    for name in ("requirements-dev.txt", ENGINE):
+    for name in ("requirements-dev.txt", *EXTRA_FILES):
         others, _ = pins(name)
         both = runtime.keys() & others.keys()
         assert {key: runtime[key] for key in both} == {key: others[key] for key in both}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lpot_examples.errors import DataError
+from lpot_examples.calibration.feed import channels_first
+from lpot_examples.errors import DataError, ModelError, nearest
 
 Array = NDArray[Any]
 Feed = Array | Mapping[str, Array]
@@ -42,6 +43,79 @@ def by_name(feed: Feed, names: Sequence[str]) -> dict[str, Array]:
         f"the model takes {len(names)} inputs ({', '.join(names)}); "
         "give a mapping from input name to array."
     )
+
+
+def check_names(names: Sequence[str], kind: str, found: Sequence[str], source: str) -> None:
+    """Refuse names that a network does not have.
+
+    Args:
+        names: What was asked for.
+        kind: ``input`` or ``output``.
+        found: What there is.
+        source: The network, for the message.
+
+    Raises:
+        ModelError: If one is missing.
+    """
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ModelError(
+            f"{source} has no {kind} '{missing[0]}'.{nearest(missing[0], found)} Candidates: "
+            f"{', '.join(found) or 'none'}."
+        )
+
+
+def run_fitted(
+    feed: Feed,
+    specs: Mapping[str, Spec],
+    run: Callable[[dict[str, Array]], list[Array]],
+    *,
+    names: Sequence[str],
+    outputs: Sequence[str],
+    source: str,
+) -> list[Array]:
+    """Run a network on a batch as users have it.
+
+    Images may come with their channels last, see `channels_first`. Where the size of a batch is
+    built into the network, larger batches are run in parts.
+
+    Args:
+        feed: Arrays by input name, or as `by_name` takes them.
+        specs: Shape and dtype by input name.
+        run: Runs the network on arrays by input name; returns the outputs.
+        names: The inputs, in order.
+        outputs: Names of the outputs, for messages.
+        source: Where the network came from, for messages.
+
+    Raises:
+        DataError: If the arrays do not fit the inputs.
+    """
+    arrays = {
+        name: channels_first(np.asarray(array), specs[name][0])
+        for name, array in by_name(feed, names).items()
+    }
+    built_in, given = _built_in(specs), {len(a) for a in arrays.values() if a.ndim}
+    if built_in is None or given == {built_in} or len(given) != 1:
+        return run(arrays)
+    count, parts = given.pop(), []
+    for start in range(0, count, built_in):
+        # The last part is filled up.
+        rows = np.minimum(np.arange(start, start + built_in), count - 1)
+        parts.append(run({name: a[rows] if a.ndim else a for name, a in arrays.items()}))
+    for name, result in zip(outputs, parts[0], strict=True):
+        if result.ndim == 0 or len(result) != built_in:
+            raise DataError(
+                f"{source} takes batches of {built_in}, and its output '{name}' "
+                f"{list(result.shape)} cannot be put together from several; give batches of "
+                f"{built_in}."
+            )
+    return [np.concatenate(column)[:count] for column in zip(*parts, strict=True)]
+
+
+def _built_in(specs: Mapping[str, Spec]) -> int | None:
+    """Return the number of samples that all inputs must have, if that is fixed."""
+    sizes = {shape[0] if shape else None for shape, _ in specs.values()}
+    return sizes.pop() if len(sizes) == 1 else None
 
 
 def mismatch(arrays: Mapping[str, Array], specs: Mapping[str, Spec]) -> str:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -33,11 +33,12 @@ def worker_pool(jobs: Sequence[Job], *, timeout: float) -> Iterator[WorkerPool]:
     The workers are killed when the block is left, however it is left.
 
     Args:
-        jobs: One for each instance, with the same models.
+        jobs: One for each instance and runtime; those of one instance share its cores.
         timeout: Seconds within which each command must be answered.
 
     Raises:
-        LpotError: If a worker cannot load its models, dies, or does not answer in time.
+        LpotError: If a worker cannot load its models, dies, or does not answer in time. Where jobs
+            say ``skip_failing``, only if none of the models can be run.
     """
     with contextlib.ExitStack() as stack:
         workers = []
@@ -45,17 +46,30 @@ def worker_pool(jobs: Sequence[Job], *, timeout: float) -> Iterator[WorkerPool]:
             worker = Worker(job, timeout=timeout)
             stack.callback(worker.kill)
             workers.append(worker)
+        failed: dict[str, LpotError] = {}
         for worker in workers:
-            worker.receive("loading the models")
-        yield WorkerPool(workers)
+            failed.update(worker.failures())
+        useful = [worker for worker in workers if set(worker.job.models) - set(failed)]
+        if not useful:
+            raise next(iter(failed.values()))
+        for worker in set(workers) - set(useful):
+            worker.kill()
+        yield WorkerPool(useful, failed=failed)
 
 
 class WorkerPool:
-    """Runs every turn in all workers at once; see `interleaved.Player`."""
+    """Runs every turn in all workers that hold the model, at once; see `interleaved.Player`.
 
-    def __init__(self, workers: Sequence[Worker]) -> None:
+    Args:
+        workers: All workers, ready.
+        failed: What is wrong with the models that cannot be run, by name.
+    """
+
+    def __init__(
+        self, workers: Sequence[Worker], *, failed: Mapping[str, LpotError] | None = None
+    ) -> None:
         self._workers = workers
-        self._cpu = [0.0] * len(workers)
+        self.failed = dict(failed or {})
 
     @property
     def cores(self) -> Sequence[int]:
@@ -79,15 +93,17 @@ class WorkerPool:
         return np.concatenate([reply["ns"] for reply in replies]) / 1e6
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of the workers and of this process, which drives them."""
-        return sum(self._cpu) + time.process_time()
+        """Return the CPU time of all workers and of this process, which drives them.
+
+        They are asked: threads of a runtime may still spin after the turn was answered.
+        """
+        replies = _ask(self._workers, {"do": "cpu"}, doing="telling its CPU time")
+        return sum(float(reply["cpu"]) for reply in replies) + time.process_time()
 
     def _all(self, command: dict[str, Any]) -> list[dict[str, Any]]:
-        for worker in self._workers:
-            worker.send(command)
-        replies = [worker.receive(f"running '{command['model']}'") for worker in self._workers]
-        self._cpu = [reply["cpu"] for reply in replies]
-        return replies
+        name = command["model"]
+        holders = [worker for worker in self._workers if name in worker.job.models]
+        return _ask(holders, command, doing=f"running '{name}'")
 
 
 class Worker:
@@ -106,7 +122,7 @@ class Worker:
         self._process = _start(self._stderr, threads=job.threads)
         self._send_line(job.to_json())
 
-    def send(self, command: dict[str, Any]) -> None:
+    def send(self, command: Mapping[str, Any]) -> None:
         """Give a command; a worker that is gone is reported by the next `receive`."""
         self._send_line(json.dumps(command))
 
@@ -138,6 +154,21 @@ class Worker:
             raise _as_error(answer, doing)
         return answer
 
+    def failures(self) -> dict[str, LpotError]:
+        """Wait until the models are loaded; return what is wrong with those that cannot be run.
+
+        Raises:
+            LpotError: If the process fails, or a model does, and the job is not to leave it out.
+        """
+        doing = "loading the models"
+        try:
+            answer = self.receive(doing)
+        except LpotError as error:
+            if not self.job.skip_failing:
+                raise
+            return dict.fromkeys(self.job.models, error)
+        return {name: _as_error(one, doing) for name, one in answer["failed"].items()}
+
     def kill(self) -> None:
         """End the process and release its pipes; safe to call at any time."""
         self._process.kill()
@@ -167,6 +198,13 @@ class Worker:
 
     def _tail(self) -> str:
         return child.last_messages(self._stderr)
+
+
+def _ask(workers: Sequence[Worker], command: Mapping[str, Any], *, doing: str) -> list[Any]:
+    """Give a command to several workers at once and return their answers."""
+    for worker in workers:
+        worker.send(command)
+    return [worker.receive(doing) for worker in workers]
 
 
 def _start(stderr: IO[bytes], *, threads: int) -> subprocess.Popen[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lpot_examples.benchmark.interleaved import Noise
@@ -25,6 +25,8 @@ class BenchmarkReport:
         batch_size: Samples in a batch.
         seconds: Wall time of the whole benchmark, start of the workers included.
         versions: Library versions by name.
+        runtimes: Runtime by the name of a model, where it is not the file's own.
+        failed: What is wrong with the models that cannot be run, by name; these have no latency.
     """
 
     latency: Mapping[str, LatencyStats]
@@ -36,6 +38,8 @@ class BenchmarkReport:
     batch_size: int
     seconds: float
     versions: Mapping[str, str]
+    runtimes: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def baseline(self) -> str:
@@ -57,6 +61,11 @@ class BenchmarkReport:
             self,
             latency={name: self.latency[source] for name, source in names.items()},
             models={name: self.models[source] for name, source in names.items()},
+            runtimes={
+                name: self.runtimes[source]
+                for name, source in names.items()
+                if source in self.runtimes
+            },
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,6 +73,7 @@ class BenchmarkReport:
         models = {
             name: {
                 "path": self.models[name],
+                **({"runtime": self.runtimes[name]} if name in self.runtimes else {}),
                 "latency_ms": stats.to_dict(),
                 "speedup": None if name == self.baseline else self.speedup(name).to_dict(),
             }
@@ -77,6 +87,7 @@ class BenchmarkReport:
             "cores": [list(instance) for instance in self.cores],
             "baseline": self.baseline,
             "models": models,
+            "failed": dict(self.failed),
             "noise": self.noise.to_dict(),
             "seconds": self.seconds,
             "host": {**self.host.to_dict(), "threads": self.threads},

@@ -26,7 +26,7 @@ _SHORTEST_TURN = 0.05
 
 
 def benchmark(
-    models: Sequence[Path | str],
+    models: Sequence[Path | str] | Mapping[str, Path],
     *,
     batch_size: int = 1,
     warmup: int = 10,
@@ -40,11 +40,13 @@ def benchmark(
     progress: Progress | None = None,
     timeout: float = _TIMEOUT,
     loader: str = LOADER,
+    runtimes: Mapping[str, str] | None = None,
+    skip_failing: bool = False,
 ) -> BenchmarkReport:
     """Time model files against each other; the first is the baseline.
 
     Args:
-        models: Frozen ``.pb`` files.
+        models: Model files, or these by the names they shall have.
         batch_size: Samples in a call.
         warmup: Calls of each model before anything is timed.
         iterations: Timed calls of each model in each instance, at least (rounded up to whole
@@ -58,6 +60,8 @@ def benchmark(
         progress: Told after each round.
         timeout: Seconds that loading, warming up or one turn may take.
         loader: See `worker.Job`.
+        runtimes: See `run_benchmark`.
+        skip_failing: See `run_benchmark`.
 
     Raises:
         BenchmarkError: If the cores do not suffice or a process fails.
@@ -65,7 +69,7 @@ def benchmark(
         DataError: If no batch can be made for a model.
     """
     return run_benchmark(
-        named(models),
+        models if isinstance(models, Mapping) else named(models),
         schedule=_schedule(warmup, iterations),
         batch_size=batch_size,
         cores=share_cores(num_of_instance, cores_per_instance),
@@ -76,6 +80,8 @@ def benchmark(
         progress=progress,
         timeout=timeout,
         loader=loader,
+        runtimes=runtimes,
+        skip_failing=skip_failing,
     )
 
 
@@ -91,8 +97,9 @@ def compare(
     input_file: Path | None = None,
     progress: Progress | None = None,
     loader: str = LOADER,
+    runtimes: Mapping[str, str] | None = None,
 ) -> BenchmarkReport:
-    """Time named models in one fresh process, within a time budget.
+    """Time named models in one fresh process, or one for each runtime, within a time budget.
 
     Args:
         models: Model files by name, such as ``{"fp32": …, "int8": …}``; the first is the baseline.
@@ -106,6 +113,7 @@ def compare(
         input_file: ``.npy`` or ``.npz`` with the batch; noise without it.
         progress: Told after each round.
         loader: See `worker.Job`.
+        runtimes: See `run_benchmark`.
 
     Raises:
         LpotError: As `benchmark`.
@@ -125,6 +133,7 @@ def compare(
         input_file=input_file,
         progress=progress,
         loader=loader,
+        runtimes=runtimes,
     )
 
 
@@ -141,8 +150,29 @@ def run_benchmark(
     progress: Progress | None = None,
     timeout: float = _TIMEOUT,
     loader: str = LOADER,
+    runtimes: Mapping[str, str] | None = None,
+    skip_failing: bool = False,
 ) -> BenchmarkReport:
-    """Time models by a given schedule, with one process on each of the given sets of cores.
+    """Time models by a given schedule, with processes on each of the given sets of cores.
+
+    Each instance is one process, or one for each runtime on the same cores.
+
+    Args:
+        models: Model files by name; the first is the baseline.
+        schedule: Portions and duration.
+        batch_size: Samples in a call.
+        cores: The cores of each instance.
+        threads: Threads inside one op; by default one for each core of the instance.
+        inputs: Input names; found when empty.
+        outputs: Output names; found when empty.
+        input_file: ``.npy`` or ``.npz`` with the batch; noise without it.
+        progress: Told after each round.
+        timeout: Seconds that loading, warming up or one turn may take.
+        loader: See `worker.Job`.
+        runtimes: Name of the runtime by the name of a model; its file's own where it is not
+            listed. A file may be listed under several names, with a runtime each.
+        skip_failing: Whether a model that cannot be run is left out and told in
+            `BenchmarkReport.failed`.
 
     Raises:
         LpotError: As `benchmark`.
@@ -160,15 +190,19 @@ def run_benchmark(
             outputs=tuple(outputs),
             input_file=None if input_file is None else str(input_file),
             loader=loader,
+            runtimes=runtimes or {},
+            skip_failing=skip_failing,
         )
         for instance in cores
     ]
-    with worker_pool(jobs, timeout=timeout) as pool:
-        rounds = play_rounds(list(models), pool, schedule, progress=progress)
+    parts = [part for job in jobs for part in job.by_runtime()]
+    with worker_pool(parts, timeout=timeout) as pool:
+        names = [name for name in models if name not in pool.failed]
+        rounds = play_rounds(names, pool, schedule, progress=progress)
     kept, noise = select_rounds(rounds, schedule)
     return BenchmarkReport(
         latency={
-            name: collect(kept, name, batch_size=batch_size, instances=len(jobs)) for name in models
+            name: collect(kept, name, batch_size=batch_size, instances=len(jobs)) for name in names
         },
         models=jobs[0].models,
         noise=noise,
@@ -178,6 +212,8 @@ def run_benchmark(
         batch_size=batch_size,
         seconds=time.monotonic() - started,
         versions=library_versions(),
+        runtimes=jobs[0].runtimes,
+        failed={name: str(error) for name, error in pool.failed.items()},
     )
 
 

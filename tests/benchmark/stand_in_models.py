@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from lpot_examples.errors import ModelError
 class StandIn:
     input_names = ("image",)
 
-    def __init__(self, path):
+    def __init__(self, path, runtime=""):
         self.path = Path(path)
+        self.runtime = runtime
 
     def input_spec(self, name):
-        return (None, 4), np.dtype(np.float32)
+        batch = 3 if "fixed3" in str(self.path) else None
+        return (batch, 4), np.dtype(np.float32)
 
     def __call__(self, batch):
         start = time.monotonic()
@@ -30,6 +33,7 @@ class StandIn:
             entry = {
                 "pid": os.getpid(),
                 "model": self.path.stem,
+                "runtime": self.runtime,
                 "start": start,
                 "end": time.monotonic(),
                 "cores": sorted(os.sched_getaffinity(0)),
@@ -40,6 +44,9 @@ class StandIn:
 
     def sleep(self, milliseconds):
         time.sleep(milliseconds / 1e3)
+
+    def fixed3(self, _):
+        time.sleep(0.001)
 
     def print(self, _):
         os.write(1, b"native chatter\n")
@@ -60,8 +67,19 @@ class StandIn:
     def defect(self, _):
         raise RuntimeError("no such kernel\nand a second line")
 
+    def spin(self, milliseconds):
+        """A thread uses the CPU after the call is over, as those of thread pools do."""
 
-def load(path, *, inputs, outputs, threads):
+        def busy():
+            while time.thread_time() < milliseconds / 1e3:
+                pass
+
+        threading.Thread(target=busy, daemon=True).start()
+
+
+def load(path, *, inputs, outputs, threads, runtime=""):
     if "missing" in str(path):
         raise ModelError(f"cannot read the model {path}")
-    return StandIn(path)
+    if "dies" in str(path):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return StandIn(path, runtime)

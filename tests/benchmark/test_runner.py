@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import signal
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from lpot_examples.benchmark import runner
-from lpot_examples.benchmark.pool import BenchmarkError
+from lpot_examples.benchmark.pool import BenchmarkError, worker_pool
 from lpot_examples.benchmark.runner import benchmark, compare, named, share_cores
+from lpot_examples.benchmark.worker import Job
 from lpot_examples.errors import ModelError
 
 HERE = Path(__file__).parent
@@ -57,6 +59,59 @@ def test_instances_run_the_same_model_at_the_same_time_on_their_own_cores(tmp_pa
     stats = report.latency["sleep-6.pb"]
     assert stats.throughput == pytest.approx(2 * 1000 / stats.mean)
     assert len(stats.samples_ms) >= 24
+
+
+def test_each_runtime_has_processes_of_its_own_on_the_same_cores(tmp_path, monkeypatch):
+    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
+    models = {"a": "sleep-2.pb", "b": "sleep-2.pb", "c": "sleep-4.pb"}
+    runtimes = {"a": "one", "b": "two", "c": "one"}
+    report = benchmark(
+        models, iterations=6, warmup=1, cores_per_instance=1, loader=LOADER, runtimes=runtimes
+    )
+    calls = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    processes = {(call["runtime"], call["pid"]) for call in calls}
+    assert sorted(runtime for runtime, _ in processes) == ["one", "two"]
+    assert {call["model"] for call in calls if call["runtime"] == "two"} == {"sleep-2"}
+    assert {tuple(call["cores"]) for call in calls} == set(report.cores)
+    assert report.runtimes == runtimes
+    assert report.to_dict()["models"]["b"]["runtime"] == "two"
+    assert report.renamed("a", "b").runtimes == {"b": "one", "c": "one"}
+    # A turn ends before the next one begins, in whichever process.
+    times = sorted((call["start"], call["end"]) for call in calls)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(times))
+    assert len(report.latency["b"].samples_ms) >= 6
+
+
+def test_what_cannot_be_run_is_left_out_and_told():
+    models = {name: f"{name}.pb" for name in ("missing", "sleep-1", "defect", "dies")}
+    report = benchmark(
+        models,
+        iterations=6,
+        warmup=1,
+        loader=LOADER,
+        runtimes={"dies": "another"},
+        skip_failing=True,
+    )
+    assert list(report.latency) == ["sleep-1"] and report.baseline == "sleep-1"
+    assert report.failed["missing"] == "cannot read the model missing.pb"
+    assert "RuntimeError: no such kernel" in report.failed["defect"]
+    assert "was ended by SIGSEGV while loading the models" in report.failed["dies"]
+    assert set(report.to_dict()["failed"]) == {"missing", "defect", "dies"}
+    with pytest.raises(ModelError, match=r"^cannot read the model missing\.pb$"):
+        benchmark({"x": "missing.pb"}, loader=LOADER, skip_failing=True)
+
+
+def test_the_cpu_time_is_that_of_all_processes_and_of_threads_that_go_on():
+    models = {"a": "spin-300.pb", "b": "sleep-1.pb"}
+    job = Job(models=models, cores=(), threads=1, runtimes={"a": "one"}, loader=LOADER)
+    with worker_pool(job.by_runtime(), timeout=60) as pool:
+        pool.warm_up("b", 1)
+        before = pool.cpu_seconds()
+        pool.warm_up("a", 1)
+        pool.warm_up("b", 1)
+        # By and by, although the process of "a" is given no further turn.
+        wait_for(lambda: pool.cpu_seconds() - before > 0.3)
+        assert pool.cpu_seconds() - before < 3
 
 
 def test_output_of_native_code_does_not_disturb_the_answers():

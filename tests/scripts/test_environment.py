@@ -88,18 +88,36 @@ def test_changed_requirements_are_installed(clone):
         assert ("Installing" in messages) is expected
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--engine=neural_compressor"], ["--engine", "neural_compressor"]]
-)
-def test_another_engine_is_installed_when_it_is_asked_for(clone, arguments):
-    (clone / "requirements-neural-compressor.txt").write_text(f"# nothing for {arguments}\n")
-    assert run(clone / "run_tuning.sh", cwd=clone)[2] == ""
+EXTRAS = [
+    ("run_tuning.sh", "neural-compressor", "Neural Compressor", ["--engine=neural_compressor"]),
+    ("run_tuning.sh", "neural-compressor", "Neural Compressor", ["--engine", "neural_compressor"]),
+    ("run_benchmark.sh", "openvino", "OpenVINO", ["--runtime=onnxruntime,openvino"]),
+    ("run_benchmark.sh", "openvino", "OpenVINO", ["--runtime", "openvino, tensorflow"]),
+]
+
+
+@pytest.mark.parametrize(("script", "file", "title", "arguments"), EXTRAS)
+def test_an_extra_is_installed_when_it_is_asked_for(clone, script, file, title, arguments):
+    (clone / f"requirements-{file}.txt").write_text(f"# nothing for {arguments}\n")
+    assert run(clone / script, cwd=clone)[2] == ""
     for expected in (True, False):
-        code, seen, messages = run(clone / "run_tuning.sh", *arguments, cwd=clone)
-        assert (code, seen["argv"]) == (0, ["tune", *arguments])
-        assert ("Installing Neural Compressor into .venv" in messages) is expected
+        code, seen, messages = run(clone / script, *arguments, cwd=clone)
+        assert (code, seen["argv"][1:]) == (0, arguments)
+        assert (f"Installing {title} into .venv" in messages) is expected
     # What was complete before is still complete.
-    assert run(clone / "run_tuning.sh", "--engine=lpot", cwd=clone)[2] == ""
+    options = ["--engine=lpot", "--runtime=onnxruntime"]
+    assert run(clone / script, *options, cwd=clone)[2] == ""
+
+
+def test_extras_stay_beside_each_other_and_tests_need_every_runtime(clone):
+    for name in ("dev", "openvino", "neural-compressor"):
+        (clone / f"requirements-{name}.txt").write_text(f"# of {name}\n")
+    tuning = (clone / "run_tuning.sh").read_text()
+    (clone / "run_tests.sh").write_text(tuning.replace("environment runtime", "environment dev"))
+    assert run(clone / "run_tuning.sh", "--engine=neural_compressor", cwd=clone)[2]
+    assert run(clone / "run_tests.sh", cwd=clone)[2]
+    assert run(clone / "run_benchmark.sh", "--runtime=openvino", cwd=clone)[2] == ""
+    assert run(clone / "run_tuning.sh", "--engine=neural_compressor", cwd=clone)[2] == ""
 
 
 def test_no_venv_names_the_missing_engine(tmp_path):

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 from onnx import external_data_helper
 
-from lpot_examples.backends.feeding import Feed, Spec, by_name, mismatch
+from lpot_examples.backends.feeding import Feed, Spec, check_names, mismatch, run_fitted
 from lpot_examples.backends.onnx.proto import Array, copy_of, dtype_of, own_inputs, shape_of
 from lpot_examples.backends.onnx.reading import check_model, read_model
 from lpot_examples.backends.onnx.runtime import (
@@ -22,8 +21,7 @@ from lpot_examples.backends.onnx.runtime import (
     said,
     session_options,
 )
-from lpot_examples.calibration.feed import channels_first
-from lpot_examples.errors import DataError, ModelError, OutputError, nearest
+from lpot_examples.errors import DataError, ModelError, OutputError
 
 LARGEST = (1 << 31) - (1 << 24)
 """Bytes that fit one file, a message of protobuf; what is larger gets a second one for weights."""
@@ -65,8 +63,8 @@ class OnnxModel:
         self._sessions: dict[tuple[str, ...], Any] = {}
         self._specs = {one.name: (shape_of(one), dtype_of(one)) for one in own_inputs(proto.graph)}
         found = tuple(one.name for one in proto.graph.output)
-        _check_names(inputs, "input", tuple(self._specs), source)
-        _check_names(outputs, "output", found, source)
+        check_names(inputs, "input", tuple(self._specs), source)
+        check_names(outputs, "output", found, source)
         if inputs and set(inputs) != set(self._specs):
             raise ModelError(
                 f"{source} takes the inputs {', '.join(self._specs)}; the spec names "
@@ -101,14 +99,16 @@ class OnnxModel:
         Raises:
             DataError: If the arrays do not fit the model's inputs.
         """
-        arrays = {
-            name: channels_first(np.asarray(array), self._specs[name][0])
-            for name, array in by_name(feed, self.input_names).items()
-        }
-        built_in, given = self._batch_built_in(), {len(a) for a in arrays.values() if a.ndim}
-        if built_in is None or given == {built_in} or len(given) != 1:
-            return self._run(outputs, arrays)
-        return self._in_parts(outputs, arrays, size=built_in, given=given.pop())
+        if not outputs:  # of which ONNX Runtime would make all outputs, or an error
+            return []
+        return run_fitted(
+            feed,
+            self._specs,
+            lambda arrays: self._run(outputs, arrays),
+            names=self.input_names,
+            outputs=outputs,
+            source=self.source,
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the network, whole or not at all.
@@ -150,29 +150,6 @@ class OnnxModel:
             wrong = mismatch(arrays, self._specs)
             raise DataError(f"{wrong}. ONNX Runtime says: {said(error)}.") from error
         return found
-
-    def _in_parts(
-        self, outputs: Sequence[str], arrays: Mapping[str, Array], *, size: int, given: int
-    ) -> list[Array]:
-        """Run as many samples at once as are built into the network; the last part is filled up."""
-        parts = []
-        for start in range(0, given, size):
-            rows = np.minimum(np.arange(start, start + size), given - 1)
-            one = {name: a[rows] if a.ndim else a for name, a in arrays.items()}
-            parts.append(self._run(outputs, one))
-        for name, result in zip(outputs, parts[0], strict=True):
-            if result.ndim == 0 or len(result) != size:
-                raise DataError(
-                    f"{self.source} takes batches of {size}, and its output '{name}' "
-                    f"{list(result.shape)} cannot be put together from several; give batches of "
-                    f"{size}."
-                )
-        return [np.concatenate(column)[:given] for column in zip(*parts, strict=True)]
-
-    def _batch_built_in(self) -> int | None:
-        """Return the number of samples that all inputs must have, if that is fixed."""
-        sizes = {shape[0] if shape else None for shape, _ in self._specs.values()}
-        return sizes.pop() if len(sizes) == 1 else None
 
     def _session(self, outputs: Sequence[str]) -> Any:
         """Return a session that gives these tensors; inner ones are made outputs."""
@@ -288,12 +265,3 @@ def save_proto(proto: Any, target: Path, *, largest: int | None = None) -> Path:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return target
-
-
-def _check_names(names: Sequence[str], kind: str, found: Sequence[str], source: str) -> None:
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise ModelError(
-            f"{source} has no {kind} '{missing[0]}'.{nearest(missing[0], found)} Candidates: "
-            f"{', '.join(found) or 'none'}."
-        )

@@ -1,0 +1,1 @@
+"""The runtimes that a network can be run on, whatever framework it is of."""
