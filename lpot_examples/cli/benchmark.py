@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lpot_examples.cli import benchmark_serving as serving
+from lpot_examples.cli.benchmark_runtimes import check_runtimes, compare_runtimes
 from lpot_examples.errors import LpotError, OutputError
 
 if TYPE_CHECKING:
@@ -20,7 +24,8 @@ if TYPE_CHECKING:
 _HELP = (
     "Measure the accuracy or the latency of one or more models.\n\n"
     "Several models are timed in turns, round by round, in fresh processes pinned to their cores; "
-    "each is compared with the first."
+    "each is compared with the first. With --runtime every model runs on each of the runtimes, and "
+    "the fastest that keeps the accuracy is named."
 )
 
 _EXAMPLES = """Examples:
@@ -35,7 +40,14 @@ _EXAMPLES = """Examples:
   run_benchmark.sh --input_model=fp32.pb,int8.pb --mode=benchmark --batch_size=1
 
   run_benchmark.sh --input_model=int8.pb --cores_per_instance=4 --num_of_instance=7
+
+  run_benchmark.sh --topology=fastestdet --input_model=fastestdet.onnx,fastestdet-int8.onnx
+  --dataset_location=coco/ --runtime=onnxruntime,openvino
+
+  run_benchmark.sh --input_model=fp32.pb,int8.pb,int8.onnx --mode=benchmark
+  --runtime=tensorflow,onnxruntime,openvino
 """
+_EXAMPLES += serving.EXAMPLES
 
 
 class Mode(StrEnum):
@@ -43,6 +55,7 @@ class Mode(StrEnum):
 
     accuracy = "accuracy"
     benchmark = "benchmark"
+    serving = "serving"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +67,31 @@ class _Subject:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     performance: Performance | None
+
+    @property
+    def models(self) -> dict[str, Path]:
+        """The models by what they are called.
+
+        Raises:
+            LpotError: If one is given twice.
+        """
+        from lpot_examples.benchmark.runner import named
+
+        return named(self.paths)
+
+    def evaluation(self, *, required: bool = True) -> Callable[..., Any] | None:
+        """Return what scores a model; None where nothing does and that is no mistake.
+
+        Raises:
+            LpotError: If there is none and one is required.
+        """
+        function = self.task.eval_func() if self.task is not None else None
+        if function is None and required:
+            raise LpotError(
+                "--mode=accuracy needs --topology, whose evaluation function scores the models, "
+                "or --config with evaluation.accuracy."
+            )
+        return function
 
 
 def register(app: typer.Typer) -> None:
@@ -85,14 +123,29 @@ def benchmark(
             help="Dataset, where none is embedded. (default: datasets/coco or datasets/imagenet)",
         ),
     ] = None,
-    mode: Annotated[Mode, typer.Option(help="What to measure.")] = Mode.benchmark,
+    mode: Annotated[
+        Mode | None,
+        typer.Option(
+            help="What to measure. (default: benchmark, which is latency; with --runtime and "
+            "--topology or --config, accuracy as well)"
+        ),
+    ] = None,
+    runtime: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME[,NAME...]",
+            help="Run every network on each of these: tensorflow, onnxruntime, openvino. (default: "
+            "each on its file's own)",
+        ),
+    ] = "",
     batch_size: Annotated[
-        int | None,
+        serving.Numbers | None,
         typer.Option(
             "--batch_size",
-            min=1,
-            metavar="N",
-            help="Samples in a batch. (default: 1 for latency; the topology's own for accuracy)",
+            parser=serving.numbers,
+            metavar="N[,N...]",
+            help="Samples in a batch. (default: 1 for latency; the topology's own for accuracy; "
+            "1,2,4,8,16 for --mode=serving and --recommend)",
         ),
     ] = None,
     warmup: Annotated[
@@ -106,18 +159,23 @@ def benchmark(
         ),
     ] = None,
     cores_per_instance: Annotated[
-        int | None,
+        serving.Numbers | None,
         typer.Option(
             "--cores_per_instance",
-            min=1,
-            metavar="N",
+            parser=serving.numbers,
+            metavar="N[,N...]",
             help="Cores of each process. (default: all, shared equally)",
         ),
     ] = None,
     num_of_instance: Annotated[
-        int | None,
+        serving.Numbers | None,
         typer.Option(
-            "--num_of_instance", min=1, metavar="N", help="Processes at the same time. (default: 1)"
+            "--num_of_instance",
+            "--instances",
+            parser=serving.numbers,
+            metavar="N[,N...]",
+            help="Processes at the same time. (default: 1; all that divide the cores for "
+            "--mode=serving and --recommend)",
         ),
     ] = None,
     config: Annotated[
@@ -145,32 +203,75 @@ def benchmark(
     output_json: Annotated[
         Path | None, typer.Option("--output_json", metavar="FILE", help="Also write the result.")
     ] = None,
+    recommend: serving.Recommend = False,
+    seconds: serving.Seconds = None,
+    latency_limit: serving.LatencyLimit = None,
+    plot: serving.Plot = "",
 ) -> None:
     """Measure the accuracy or the latency of one or more models."""
     if output_json is not None:
         _check_writable(output_json)
+    runtimes = _words(runtime)
+    if runtimes:
+        check_runtimes(runtimes)
+    many = recommend or mode is Mode.serving
+    scored = mode is Mode.accuracy or (mode is None and (bool(runtimes) or recommend))
     subject = _subject(
         topology,
         input_model=input_model,
         config=config,
         dataset_location=dataset_location,
-        batch_size=batch_size,
+        batch_size=None if many else serving.only(batch_size, "--batch_size"),
         inputs=inputs,
         outputs=outputs,
-        scored=mode is Mode.accuracy,
+        scored=scored,
     )
-    if mode is Mode.accuracy:
+    if many:
+        result = serving.serve(
+            subject.models,
+            runtimes,
+            serving.Wanted(
+                tables=mode is Mode.serving,
+                recommend=recommend,
+                batch_sizes=batch_size,
+                instances=num_of_instance,
+                cores_per_instance=cores_per_instance,
+                seconds=seconds,
+                latency_limit=latency_limit,
+                plot=plot,
+                output_json=output_json,
+                input_file=input_file,
+            ),
+            task=subject.task,
+            evaluation=partial(subject.evaluation, required=False) if scored else None,
+            inputs=subject.inputs,
+            outputs=subject.outputs,
+        )
+        if output_json is not None:
+            _write_json(result, output_json)
+        return
+    flags = {
+        "batch_size": serving.only(batch_size, "--batch_size"),
+        "warmup": warmup,
+        "iterations": iters,
+        "cores_per_instance": serving.only(cores_per_instance, "--cores_per_instance"),
+        "num_of_instance": serving.only(num_of_instance, "--num_of_instance"),
+        "input_file": input_file,
+    }
+    if runtimes:
+        result = compare_runtimes(
+            subject.models,
+            runtimes,
+            task=subject.task,
+            function=subject.evaluation(required=mode is Mode.accuracy) if scored else None,
+            timing=None if mode is Mode.accuracy else _timing(subject, flags),
+            inputs=subject.inputs,
+            outputs=subject.outputs,
+        )
+    elif mode is Mode.accuracy:
         result = _accuracy(subject)
     else:
-        result = _latency(
-            subject,
-            batch_size=batch_size,
-            warmup=warmup,
-            iters=iters,
-            cores_per_instance=cores_per_instance,
-            num_of_instance=num_of_instance,
-            input_file=input_file,
-        )
+        result = _latency(subject, flags)
     if output_json is not None:
         _write_json(result, output_json)
 
@@ -217,39 +318,32 @@ def _subject(
     )
 
 
-def _latency(
-    subject: _Subject,
-    *,
-    batch_size: int | None,
-    warmup: int | None,
-    iters: int | None,
-    cores_per_instance: int | None,
-    num_of_instance: int | None,
-    input_file: Path | None,
-) -> dict[str, Any]:
-    from lpot_examples.benchmark.runner import benchmark as run
-    from lpot_examples.cli.benchmark_tables import print_latency
-    from lpot_examples.cli.console import messages, progress
+def _timing(subject: _Subject, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of `benchmark.runner.benchmark`: of the spec, and what flags override."""
+    from lpot_examples.cli.console import messages
 
-    asked = _from_spec(subject.performance)
     if subject.performance and subject.performance.configs.inter_num_of_threads:
         messages().print("inter_num_of_threads is not used: models run one op at a time.")
-    flags = {
-        "batch_size": batch_size,
-        "warmup": warmup,
-        "iterations": iters,
-        "cores_per_instance": cores_per_instance,
-        "num_of_instance": num_of_instance,
-    }
-    asked.update({key: value for key, value in flags.items() if value is not None})
+    given = {key: value for key, value in flags.items() if value is not None}
+    return {**_from_spec(subject.performance), **given}
+
+
+def _latency(subject: _Subject, flags: Mapping[str, Any]) -> dict[str, Any]:
+    from lpot_examples.benchmark.runner import benchmark as run
+    from lpot_examples.cli.benchmark_tables import print_latency
+    from lpot_examples.cli.console import progress
+    from lpot_examples.runtimes.table import own_runtime
+
+    models, options = subject.models, _timing(subject, flags)
     with progress("Timing", unit="rounds") as report:
         result = run(
-            subject.paths,
+            models,
             inputs=subject.inputs,
             outputs=subject.outputs,
-            input_file=input_file,
             progress=report,
-            **asked,
+            # Those of different runtimes get processes of their own.
+            runtimes={name: own_runtime(path).name for name, path in models.items()},
+            **options,
         )
     print_latency(result)
     return result.to_dict()
@@ -278,12 +372,8 @@ def _accuracy(subject: _Subject) -> dict[str, Any]:
     from lpot_examples.evaluation.evaluator import Evaluator
     from lpot_examples.host import host_info, library_versions
 
-    function = subject.task.eval_func() if subject.task is not None else None
-    if function is None or subject.task is None:
-        raise LpotError(
-            "--mode=accuracy needs --topology, whose evaluation function scores the models, or "
-            "--config with evaluation.accuracy."
-        )
+    function = subject.evaluation()
+    assert function is not None and subject.task is not None
     evaluate = Evaluator(function)
     scores = {}
     for path in subject.paths:

@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import os
 import subprocess
@@ -113,6 +114,70 @@ def test_accuracy_is_scored_by_the_topology(topology, graphs, tmp_path):
     assert (one["metric"], one["samples"], one["details"]) == ("warmth", 5, {"peak": 1.0})
     assert f"{eight['score'] / one['score'] - 1:+.2%}" in result.stdout
     assert "peak 1.0000" in result.stderr
+
+
+def test_networks_are_measured_on_every_runtime(topology, graphs):
+    import onnx
+
+    from lpot_examples.testing.onnx_networks import image_network
+
+    onnx.save(image_network(), "other.onnx")
+    arguments = (
+        "--topology=tiny",
+        f"--input_model={graphs}/conv1.pb,{graphs}/conv8.pb,other.onnx",
+        "--runtime=tensorflow,onnxruntime,openvino",
+        "--iters=12",
+        "--inputs=image",
+        "--outputs=scores",
+        "--output_json=result.json",
+    )
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    written = json.loads(Path("result.json").read_text())
+    models = written["models"]
+    runtimes = ("tensorflow", "onnxruntime", "openvino")
+    names = [f"conv{n}.pb on {runtime}" for n in (1, 8) for runtime in runtimes]
+    assert list(models)[:6] == names and written["baseline"] == names[0]
+    for name in names:
+        assert models[name]["latency_ms"]["iterations"] >= 12
+        assert models[name]["accuracy"]["score"] == pytest.approx(
+            models[f"{name[:8]} on tensorflow"]["accuracy"]["score"], rel=1e-4
+        )
+    assert models[names[1]]["made"].startswith("converted to ONNX by tf2onnx")
+    assert "does not read" in models["other.onnx on tensorflow"]["reasons"][0]
+    assert "no output 'scores'" in models["other.onnx on openvino"]["reasons"][0]
+    assert written["versions"]["openvino"] and written["topology"] == "tiny"
+    assert written["fastest_within_bar"] in names[:3]
+    assert models[names[3]]["accuracy"]["bar_met"] is False
+    assert "The fastest that keeps the bar (at most 1 % relative loss) is conv1.pb" in result.stdout
+    assert "other.onnx on TensorFlow cannot be run" in result.stdout
+    # Of either alone.
+    result = invoke(*arguments[:4], "--mode=benchmark", *arguments[4:])
+    assert "warmth" not in result.stdout and "speed-up" in result.stdout
+    assert json.loads(Path("result.json").read_text())["fastest_within_bar"] is None
+    result = invoke(*arguments, "--mode=accuracy")
+    assert "warmth" in result.stdout and "speed-up" not in result.stdout
+    assert json.loads(Path("result.json").read_text())["host"]["cpu"]
+
+
+def test_runtimes_are_checked_before_anything_else(monkeypatch):
+    with pytest.raises(LpotError, match="no runtime 'opnvino'. Did you mean 'openvino'"):
+        invoke("--topology=nowhere", "--runtime=onnxruntime,opnvino")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(LpotError, match=r"openvino needs .*run_benchmark\.sh --runtime=openvino"):
+        invoke("--topology=nowhere", "--runtime=openvino")
+
+
+def test_nothing_that_can_be_run_is_an_error(topology, graphs, tmp_path):
+    import onnx
+
+    from lpot_examples.testing.onnx_networks import image_network
+
+    onnx.save(image_network(), tmp_path / "other.onnx")
+    with pytest.raises(LpotError, match=r"other\.onnx on TensorFlow: TensorFlow does not read"):
+        invoke(f"--input_model={tmp_path}/other.onnx", "--runtime=tensorflow")
+    with pytest.raises(LpotError, match="--mode=accuracy needs --topology"):
+        invoke(f"--input_model={graphs}/conv1.pb", "--runtime=openvino", "--mode=accuracy")
 
 
 def test_mistakes_are_named_before_any_measurement(topology, tmp_path):

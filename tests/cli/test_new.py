@@ -30,10 +30,10 @@ def run(monkeypatch, *arguments):
     return cli._run()
 
 
-def tune(name, model, data):
+def tune(name, model, data, output="o.pb"):
     """Tune as run_tuning.sh does; return what was said and the report."""
     command = [sys.executable, "-P", "-m", "lpot_examples", "tune", f"--topology={name}"]
-    command += [f"--input_model={model}", f"--dataset_location={data}", "--output_model=o.pb"]
+    command += [f"--input_model={model}", f"--dataset_location={data}", f"--output_model={output}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(
         [*command, "--benchmark_seconds=0"],
@@ -105,6 +105,31 @@ def test_a_detector_that_no_one_can_decode(here, monkeypatch, capsys):
     assert "agreement" in output
     assert report["accuracy"]["fp32"] == pytest.approx(1.0)
     assert 0.9 < report["accuracy"]["int8"] < 1.0
+
+
+def test_a_network_in_onnx(here, monkeypatch, capsys):
+    from lpot_examples.testing.onnx_networks import image_network
+
+    (here / "m.onnx").write_bytes(image_network().SerializeToString())
+    assert run(monkeypatch, "new", "object_detection/mine", "--model=m.onnx") == (0, "")
+    assert "Pixels are RGB from 0 to 1." in capsys.readouterr().out
+    folder = here / "object_detection" / "mine"
+    text = (folder / "mine.yaml").read_text()
+    assert "framework: onnxrt_qdq" in text
+    assert "inputs: image  # float32 [?, 3, 16, 16]" in text
+    assert "--output_model=mine-int8.onnx" in (folder / "README.md").read_text()
+    photographs(here / "data" / "val2017", 8)
+    photographs(here / "data" / "train2017", 8)
+    _, report = tune("mine", "m.onnx", "data/", "o.onnx")
+    assert report["accuracy"]["fp32"] == pytest.approx(1.0)
+    assert 0.9 < report["accuracy"]["int8"] < 1.0
+
+
+def test_a_damaged_onnx_file_is_one_message(here, monkeypatch):
+    (here / "m.onnx").write_bytes(b"\x08\x08")
+    code, words = run(monkeypatch, "new", "object_detection/mine", "--model=m.onnx")
+    assert code == 1 and words.startswith("error: ") and "m.onnx" in words
+    assert [path.name for path in here.iterdir()] == ["m.onnx"]
 
 
 def test_a_copy_of_a_topology(here, monkeypatch):
@@ -199,8 +224,12 @@ def test_written_code_is_formatted_and_correct(here, monkeypatch):
     ruff = Path(sys.executable).with_name("ruff")
     if not ruff.exists():
         pytest.skip("ruff is not installed")
+    from lpot_examples.testing.onnx_networks import image_network
+
+    (here / "image.onnx").write_bytes(image_network().SerializeToString())
     for index, (domain, model) in enumerate(
         [
+            ("classification", here / "image.onnx"),
             ("classification", DIGITS),
             ("object_detection", SHAPES),
             ("object_detection", save_graph(here / "zoo.pb", zoo_detector)),

@@ -1,0 +1,1 @@
+"""Serving figures: throughput of several instances, and latency under load (docs/serving.md)."""
