@@ -4,7 +4,9 @@
 2. the opset is raised to 13, the first that has scales per channel, where it is older;
 3. ONNX Runtime's own optimizer of basic level folds constants and batch-norms and drops identities
    and dropout: what it gives runs as the network as given does, tests compare them;
-4. shapes are inferred.
+4. shapes are inferred;
+5. passes make what ONNX Runtime has slow kernels for, or none in int8, into what it has fast ones
+   for.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import onnx
 from onnx import inliner, shape_inference, version_converter
 
 from lpot_examples.backends.onnx.model import is_large, save_proto
+from lpot_examples.backends.onnx.passes import run_all
 from lpot_examples.backends.onnx.proto import (
     STANDARD,
     attribute,
@@ -58,14 +61,17 @@ def clean(model: Any, *, outputs: tuple[str, ...], source: str) -> Any:
     copied.graph.output.extend(kept)
     copied = _upgraded(copied, source)
     _drop_listed_weights(copied)
-    _remove_unreachable(copied)
+    remove_unreachable(copied)
     optimized = _optimized(copied, source)
     name_nodes(optimized)
     _constants_to_initializers(optimized)
     _remove_unread(optimized)
     if is_large(optimized):
         return optimized  # shapes of what is so large are those that its file tells
-    return shape_inference.infer_shapes(optimized, data_prop=True)
+    inferred = shape_inference.infer_shapes(optimized, data_prop=True)
+    rewritten = run_all(inferred)
+    _remove_unread(rewritten)
+    return rewritten
 
 
 def named(model: Any) -> Any:
@@ -136,7 +142,7 @@ def _constants_to_initializers(model: Any) -> None:
     graph.node.extend(kept)
 
 
-def _remove_unreachable(model: Any) -> None:
+def remove_unreachable(model: Any) -> None:
     """Remove the nodes that no output depends on; nodes are in order of execution."""
     wanted = {one.name for one in model.graph.output}
     kept = []

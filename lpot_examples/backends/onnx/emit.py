@@ -195,7 +195,7 @@ class _Builder:
                 if tensor in self._plan.carried:
                     real = self._name(tensor, "real")
                     node.output[index] = real
-                    behind += self._pair(real, tensor)
+                    behind += self._pair(real, tensor, original=tensor)
                 behind += self._boundary(tensor)
             nodes.extend(self._before.get(name, ()))
             nodes.append(node)
@@ -206,11 +206,26 @@ class _Builder:
         return made
 
     def _boundary(self, tensor: str) -> list[Any]:
-        return self._pair(tensor, self._read_as[tensor]) if tensor in self._read_as else []
+        """Return what turns an fp32 tensor into codes, where an int8 op reads it.
 
-    def _pair(self, given: str, made: str) -> list[Any]:
+        ONNX Runtime moves a QuantizeLinear to the front of a MaxPool, whose kernel on codes takes
+        many times what that on reals does. So a Clip stands between, which changes no code.
+        """
+        if tensor not in self._read_as:
+            return []
+        maker, made = self._graph.maker(tensor), self._read_as[tensor]
+        if maker is None or maker.op_type != "MaxPool":
+            return self._pair(tensor, made, original=tensor)
+        encoding = self._plan.encodings[tensor]
+        # Inside the range, or the runtime drops it; what it clips has the last code all the same.
+        ends = (np.array([0.0, 254.75]) - encoding.zero_point) * encoding.scale
+        bounds = [self._constant(f"{tensor}/bound", np.float32(end)) for end in ends]
+        clipped = self._name(tensor, "clipped")
+        clip = proto.node("Clip", [tensor, *bounds], clipped)
+        return [clip, *self._pair(clipped, made, original=tensor)]
+
+    def _pair(self, given: str, made: str, *, original: str) -> list[Any]:
         """Return QuantizeLinear and DequantizeLinear between two tensors."""
-        original = made if made in self._plan.encodings else given
         encoding = self._plan.encodings[original]
         scale, zero = self._scale(encoding.scale, encoding.zero_point)
         codes = self._name(original, "codes")

@@ -35,8 +35,11 @@ MOVEMENTS: dict[str, int | None] = {
 }
 """Ops that move or select values, and how many of their first inputs are data; None for all."""
 
-SHRINKING = frozenset({"MaxPool", "AveragePool", "GlobalAveragePool"})
-"""Ops that make less than they read, so that int8 pays even if no int8 op follows."""
+SHRINKING = frozenset({"MaxPool"})
+"""Ops that make less than they read, so that int8 pays even if no int8 op follows.
+
+Averages are not among them: in fp32 they take hardly longer, and average the rounding of what they
+read; rounded once more, close to an output, they would lose that again."""
 
 QUANTIZED = (
     "QuantizeLinear",
