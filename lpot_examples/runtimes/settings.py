@@ -10,7 +10,8 @@ _CALLS: Mapping[str, Callable[[int], str]] = {
         "inter_op_parallelism_threads=1)"
     ),
     "onnxruntime": lambda threads: (
-        f"SessionOptions with intra_op_num_threads = {threads}, inter_op_num_threads = 1"
+        f"SessionOptions with intra_op_num_threads = {threads}, inter_op_num_threads = 1, "
+        'add_session_config_entry("session.force_spinning_stop", "1")'
     ),
     "openvino": lambda threads: (
         'compile_model(…, "CPU", {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, '

@@ -16,6 +16,9 @@ def test_they_are_what_is_measured_with_onnxruntime():
     options = session_options(threads=5)
     for name in ("intra_op_num_threads", "inter_op_num_threads"):
         assert f"{name} = {getattr(options, name)}" in settings("onnxruntime", threads=5)
+    entry = "session.force_spinning_stop"
+    value = options.get_session_config_entry(entry)
+    assert f'add_session_config_entry("{entry}", "{value}")' in settings("onnxruntime", threads=5)
 
 
 def test_they_are_what_is_measured_with_tensorflow():

@@ -78,8 +78,6 @@ class _Profiled:
         self._made = folder / f"{name}.onnx"
         options = session_options()
         options.enable_profiling = True
-        # Threads that wait for the next run of one network would take the cores from the other.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
         options.profile_file_prefix = str(folder / name)
         options.optimized_model_filepath = str(self._made)
         if is_large(proto):
