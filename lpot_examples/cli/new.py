@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lpot_examples.errors import LpotError, nearest
 
 if TYPE_CHECKING:
-    from lpot_examples.backends.tensorflow.model import TensorFlowModel
     from lpot_examples.zoo.guess import Dataset
-    from lpot_examples.zoo.interface import Tensor
+    from lpot_examples.zoo.interface import Shape, Tensor
 
 _HELP = (
     "Write a working topology folder for a network of your own.\n\n"
@@ -25,7 +24,7 @@ _EXAMPLES = """Examples:
 
   lpot_examples new classification/my_model --model m.pb
 
-  lpot_examples new object_detection/my_model --model m.pb --dataset=folder
+  lpot_examples new classification/my_model --model m.onnx --dataset=folder
 
   lpot_examples new object_detection/my_model --model m.pb --from=fastestdet
 """
@@ -45,7 +44,8 @@ def new_command(
         Path,
         typer.Option(
             metavar="FILE",
-            help="The fp32 network: a .pb, a SavedModel or checkpoint folder, a .keras or .h5.",
+            help="The fp32 network: a .pb, a SavedModel or checkpoint folder, a .keras, a .h5 or "
+            "an .onnx.",
         ),
     ],
     dataset: Annotated[
@@ -70,6 +70,7 @@ def new_command(
     ] = "",
 ) -> None:
     """Write a working topology folder for a network of your own."""
+    from lpot_examples.backends.registry import framework_of
     from lpot_examples.zoo.guess import guess
     from lpot_examples.zoo.scaffold import copied_files, draft_files, place, write_folder
     from lpot_examples.zoo.topologies import find_topology
@@ -84,7 +85,8 @@ def new_command(
             f"Data, preprocessing and scoring are those of {copied.name}; check that they fit.",
         )
     else:
-        draft = guess(taken, given, domain=target.domain, dataset=chosen)
+        turns = framework_of(model).name == "onnx"
+        draft = guess(taken, given, domain=target.domain, dataset=chosen, turns=turns)
         files = draft_files(target, draft, model=model, dataset=chosen)
         guesses = draft.guesses
     write_folder(target.folder, files)
@@ -110,25 +112,24 @@ def _interface(
     path: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return what a network takes and gives."""
-    from lpot_examples.backends.tensorflow.model import load_model
+    from lpot_examples.backends.registry import framework_of
 
-    model = load_model(path, inputs=inputs, outputs=outputs)
-    taken = [_tensor(model, name) for name in model.input_names]
-    given = [_tensor(model, name) for name in model.output_names]
+    model = framework_of(path).open(path, inputs=inputs, outputs=outputs)
+    taken = [_tensor(name, *model.input_spec(name)) for name in model.input_names]
+    given = [_tensor(name, *model.output_spec(name)) for name in model.output_names]
     if any(tensor.shape is None or None in tensor.shape[1:] for tensor in given):
         given = _observed(model, taken, given)
     model.close()
     return taken, given
 
 
-def _tensor(model: TensorFlowModel, name: str) -> Tensor:
+def _tensor(name: str, shape: Shape | None, dtype: Any) -> Tensor:
     from lpot_examples.zoo.interface import Tensor
 
-    shape, dtype = model.input_spec(name)
     return Tensor(name=name, shape=shape, dtype=dtype.name)
 
 
-def _observed(model: TensorFlowModel, taken: list[Tensor], given: list[Tensor]) -> list[Tensor]:
+def _observed(model: Any, taken: list[Tensor], given: list[Tensor]) -> list[Tensor]:
     """Return outputs with the shapes they have on a batch of noise, where one can be made and run.
 
     A network that refuses noise keeps the shapes that its graph tells: they only serve guessing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class NetworkMaker:
         return self.op("MatMul", [x, self.constant(weights)])
 
     def model(
-        self, inputs: dict[str, Sequence[int | str]], outputs: dict[str, Sequence[int | str]]
+        self, inputs: Mapping[str, Sequence[int | str]], outputs: Mapping[str, Sequence[int | str]]
     ) -> Any:
         """Return the ``ModelProto``, checked.
 

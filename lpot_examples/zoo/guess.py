@@ -63,7 +63,12 @@ class Draft:
 
 
 def guess(
-    inputs: Sequence[Tensor], outputs: Sequence[Tensor], *, domain: str, dataset: Dataset
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    *,
+    domain: str,
+    dataset: Dataset,
+    turns: bool = False,
 ) -> Draft:
     """Make a first version of a topology.
 
@@ -72,8 +77,10 @@ def guess(
         outputs: Its outputs.
         domain: ``classification`` or ``object_detection``.
         dataset: What it will be scored on.
+        turns: Whether images may come with their channels last where the network has them first,
+            as those in ONNX may.
     """
-    draft = _draft(inputs, outputs, domain=domain, dataset=dataset)
+    draft = _draft(inputs, outputs, domain=domain, dataset=dataset, turns=turns)
     if draft.batch in (None, 1):
         return draft
     fixed = (
@@ -83,7 +90,12 @@ def guess(
 
 
 def _draft(
-    inputs: Sequence[Tensor], outputs: Sequence[Tensor], *, domain: str, dataset: Dataset
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    *,
+    domain: str,
+    dataset: Dataset,
+    turns: bool,
 ) -> Draft:
     image = picture(inputs[0]) if len(inputs) == 1 else None
     if image is None:
@@ -93,7 +105,8 @@ def _draft(
         return _detector(inputs, found)
     scores = [tensor for tensor in outputs if tensor.classes]
     if domain == "classification" and scores:
-        return _classifier(inputs[0], image, scores, others=len(outputs) - len(scores))
+        others = len(outputs) - len(scores)
+        return _classifier(inputs[0], image, scores, others=others, turns=turns)
     return _images(inputs[0], image, outputs, domain=domain)
 
 
@@ -111,18 +124,25 @@ def _detector(inputs: Sequence[Tensor], found: Mapping[str, Tensor]) -> Draft:
     )
 
 
-def _classifier(tensor: Tensor, image: Picture, scores: Sequence[Tensor], *, others: int) -> Draft:
+def _classifier(
+    tensor: Tensor, image: Picture, scores: Sequence[Tensor], *, others: int, turns: bool
+) -> Draft:
     output = scores[0]
     count = output.classes or 0
     background = count == _IMAGENET + 1
     arguments, size, guesses = _preprocessing(image, "classification")
+    named = _named(image, turns=turns)
+    if named == "torch":
+        guesses[-1] = (
+            "Pixels are RGB, less ImageNet's mean and divided by its deviation, which networks "
+            "with their channels first mostly take."
+        )
     if len(scores) > 1 or others:
         guesses.append(
             f"The class scores are '{output.name}'; the network has {len(scores) + others} outputs."
         )
     if background:
         guesses.append("The first of the 1001 scores is for background, none of the classes.")
-    named = "tf" if _is_plain(image) else ""
     return Draft(
         kind="classifier",
         inputs=(tensor,),
@@ -172,15 +192,19 @@ def _arrays(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Draft:
     )
 
 
-def _is_plain(image: Picture) -> bool:
-    """Tell whether a named preprocessing fits: a square photograph in colour, channels last."""
-    return (
-        image.layout == "NHWC"
-        and image.channels == 3
+def _named(image: Picture, *, turns: bool) -> str:
+    """Return the named preprocessing that fits a square photograph in colour, or nothing."""
+    photograph = (
+        image.channels == 3
         and not image.whole
         and image.height == image.width
         and (image.height is None or image.height >= _LARGE)
     )
+    if not photograph:
+        return ""
+    if image.layout == "NHWC":
+        return "tf"
+    return "torch" if turns else ""
 
 
 def _preprocessing(image: Picture, domain: str) -> tuple[dict[str, str], int, list[str]]:

@@ -27,6 +27,10 @@ _PLAIN = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})  # of yaml 1.1
 _MODEL = re.compile(r"^model:.*\n(?:[ \t]+\S.*(?:\n|\Z))*", re.MULTILINE)
 
+# By the suffix of the fp32 network: the framework to write, and how files of tuned networks end.
+_FRAMEWORKS = {".onnx": ("onnxrt_qdq", ".onnx")}
+_TENSORFLOW = ("tensorflow", ".pb")
+
 # What a dataset is called in the commands of the README.
 _EXAMPLES: Mapping[Dataset, str] = {
     "coco": "coco/",
@@ -95,6 +99,7 @@ def draft_files(place: Place, draft: Draft, *, model: Path, dataset: Dataset) ->
         "model": str(model),
         "reference": str(model.resolve()),
         "dataset": example,
+        **_kind(model),
     }
     names = {
         "q_dataloader.py": f"{draft.kind}.q_dataloader.py",
@@ -138,6 +143,7 @@ def copied_files(
         "inputs": inputs,
         "outputs": outputs,
         "model": str(model),
+        **_kind(model),
     }
     environment = _environment()
     section = environment.get_template("model.yaml.jinja").render(context)
@@ -176,6 +182,11 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> None:
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # it is gone if all went well
+
+
+def _kind(model: Path) -> dict[str, str]:
+    framework, suffix = _FRAMEWORKS.get(model.suffix.lower(), _TENSORFLOW)
+    return {"framework": framework, "suffix": suffix}
 
 
 def _read(path: Path) -> str:

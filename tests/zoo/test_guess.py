@@ -132,3 +132,19 @@ def test_a_fixed_batch_is_kept():
     draft = guess(taken, scores, domain="classification", dataset="folder")
     assert draft.batch == 1
     assert "batches" not in draft.guesses[-1]
+
+
+@pytest.mark.parametrize(("turns", "named"), [(True, "torch"), (False, "")])
+def test_photographs_with_channels_first(turns, named):
+    """What takes them either way gets a preprocessing by name; the rest the layout it needs."""
+    draft = guess(
+        [tensor((None, 3, 224, 224))],
+        [tensor((None, 1000)), tensor((None, 4))],
+        domain="classification",
+        dataset="imagenet",
+        turns=turns,
+    )
+    assert draft.named == named
+    assert ("layout" in draft.preprocessing) == (not turns)
+    assert any("class scores are" in one for one in draft.guesses)
+    assert any(one.startswith("Pixels are RGB") for one in draft.guesses)
