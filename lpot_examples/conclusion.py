@@ -11,9 +11,11 @@ from lpot_examples.backends.base import Backend, Model, OpDecision
 from lpot_examples.baseline import Baseline
 from lpot_examples.calibration.feed import Array
 from lpot_examples.calibration.statistics import Statistics
+from lpot_examples.emission import Emission
 from lpot_examples.errors import LpotError
 from lpot_examples.evaluation.criterion import Criterion
 from lpot_examples.events import Listener
+from lpot_examples.execution.scorer import ExecutorScorer
 from lpot_examples.graph import TuningConfig
 from lpot_examples.journal import Journal
 from lpot_examples.probe import select
@@ -48,6 +50,12 @@ class TuningResult:
     report: dict[str, Any]
     report_path: Path
 
+    @property
+    def certified(self) -> bool | None:
+        """Whether every file that was asked for meets the bar; None if accuracy was not checked."""
+        verdicts = [self.met, *(one["met"] for one in self.report["artifacts"][1:])]
+        return False if False in verdicts else None if None in verdicts else True
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
@@ -61,6 +69,7 @@ class Found:
         runner: The trials, or None likewise.
         strategy: What asked for them.
         exhausted: Whether the budget ended before the search did, with the bar missed.
+        scorer: Evaluates files; None if accuracy is not checked.
     """
 
     statistics: Mapping[int, Statistics]
@@ -70,6 +79,7 @@ class Found:
     runner: TrialRunner | None
     strategy: Strategy | None
     exhausted: bool = False
+    scorer: ExecutorScorer | None = None
 
 
 @dataclass(kw_only=True)
@@ -87,6 +97,8 @@ class Conclusion:
         listener: Told of everything.
         strategy: The name of the strategy that runs.
         benchmark_seconds: Time for the comparison of latencies; 0 leaves it out.
+        runtime: What runs the result.
+        emissions: The further forms that the result shall have.
         published: The result, once it is in place and no trial can change it but the runner-up.
     """
 
@@ -100,6 +112,8 @@ class Conclusion:
     listener: Listener
     strategy: str
     benchmark_seconds: float
+    runtime: str = ""
+    emissions: Sequence[Emission] = ()
     published: Path | None = field(default=None, init=False)
     _explained: dict[str, list[OpDecision]] = field(default_factory=dict, init=False)
 
@@ -116,9 +130,12 @@ class Conclusion:
         self._mind_others(path)
         second = None if found.runner is None else found.runner.runner_up
         compared = self._compared(outcome, second, found)
-        report = build_report(ship_faster(compared, self.workspace.slower))
+        shipped = ship_faster(compared, self.workspace.slower)
+        artifacts = [one.make(shipped, found, self.backend) for one in self.emissions]
+        report = build_report(replace(shipped, artifacts=artifacts))
         write_reports(report, path)
-        self.listener.finished(report, path, (report_path(path), page_path(path)))
+        others = [one.path for one in artifacts if one.path is not None]
+        self.listener.finished(report, path, (report_path(path), page_path(path), *others))
         met = None if compared.best is None else compared.best.met
         event = "exhausted" if found.exhausted else "finished"
         self.journal.write(event, model=str(path), sha256=file_hash(path), met=met)
@@ -161,6 +178,7 @@ class Conclusion:
             complete=complete,
             sensitivity=strategy.sensitivity if strategy else {},
             latency_map=strategy.context.costs if strategy else None,
+            runtime=self.runtime,
         )
         publish(made, target, lambda: build_report(outcome))
         if complete:

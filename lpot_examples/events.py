@@ -40,7 +40,7 @@ class Listener:
         Args:
             report: The content of its report.
             model: The tuned model's file.
-            files: The report's files, as JSON and as a page.
+            files: The report's files, as JSON and as a page, and the model's further forms.
         """
 
     def ended(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,7 @@ def tune(
     workers: int = 0,
     trial_timeout: float = 0.0,
     build_eval_func: Callable[[], Any] | None = None,
+    emit: Sequence[str] = (),
 ) -> TuningResult:
     """Find the int8 form of a network that clears the spec's accuracy bar.
 
@@ -71,16 +72,22 @@ def tune(
         trial_timeout: Seconds that an evaluation may take in a worker; 0 for no limit.
         build_eval_func: Picklable function that returns ``eval_func`` in a worker; by default
             ``eval_func`` itself is pickled, with all that it holds.
+        emit: Forms that the result shall have: ``pb`` or ``onnx``. That of the network itself is
+            always made; ``onnx`` of a network of TensorFlow is written beside it and certified on
+            its own.
 
     Returns:
-        The result; ``result.met`` tells whether the bar was cleared.
+        The result; ``result.met`` tells whether the bar was cleared, and ``result.certified``
+        whether it was by every form.
 
     Raises:
         LpotError: For everything that the user can mend.
     """
     from lpot_examples.evaluation.evaluator import Evaluator
     from lpot_examples.execution.choice import check_options, make_executor
+    from lpot_examples.forms import emissions, further_forms, refuse_overwriting
     from lpot_examples.journal import Journal
+    from lpot_examples.runtimes.table import own_runtime
     from lpot_examples.trackers.choice import with_trackers
     from lpot_examples.tuner import Tuner
     from lpot_examples.workspace import open_workspace
@@ -89,10 +96,11 @@ def tune(
     approach = _approach(spec, framework)
     check_options(workers, trial_timeout)
     version = _check_engine(engine, target_isa, framework)
+    forms = further_forms(emit, framework, engine=engine)
     if not workers and hasattr(eval_func, "begin"):
         eval_func.begin()  # photographs are decoded while TensorFlow is being loaded
     target = Path(output) if output is not None else None
-    _refuse_overwriting(model, target, framework)
+    refuse_overwriting(model, target, framework)
     listener = listener or LoggingListener()
     given = _Given(spec, dataloader, eval_func, build_eval_func, data_identity)
     given = _completed(given, model, workers, framework)
@@ -111,10 +119,17 @@ def tune(
     listener.note(_describe(backend, space))
     for note in backend.notes:
         listener.note(note)
+    if forms:
+        listener.stage(f"Converting the model to {', '.join(forms)}")
+    transfers = [framework.transfer(backend, isa, form) for form in forms]
     content, size = framework.content(network)
     identity = _identity(given, backend, content=content, isa=isa.name, evaluator=evaluator)
     workspace = open_workspace(
-        spec, identity, output=target, suffix=backend.suffix, room=_ROOM + 2 * size
+        spec,
+        identity,
+        output=target,
+        suffix=backend.suffix,
+        room=_ROOM + 2 * (1 + len(forms)) * size,
     )
     journal = Journal(workspace.journal, identity)
     executor = None
@@ -131,6 +146,16 @@ def tune(
             groups=len(backend.op_graph.quantizable),
             source=source,
             weights=framework.stored_weights,
+        )
+        further = emissions(
+            forms,
+            transfers,
+            dataloader=dataloader,
+            spec=spec,
+            workspace=workspace,
+            journal=journal,
+            listener=listener,
+            benchmark_seconds=benchmark_seconds,
         )
         if evaluator is not None:
             executor = make_executor(
@@ -153,6 +178,8 @@ def tune(
             listener=listener,
             benchmark_seconds=benchmark_seconds,
             executor=executor,
+            runtime=own_runtime(workspace.output).name,
+            emissions=further,
         )
         return tuner.run()
     finally:
@@ -210,7 +237,7 @@ def _identity(
         "isa": isa,
         "engine": backend.engine,
         "eval_func": evaluator.fingerprint() if evaluator else None,
-        "versions": {"lpot_examples": __version__, **library_versions()},
+        "versions": {"lpot_examples": __version__, **library_versions(beside=False)},
     }
 
 
@@ -365,37 +392,6 @@ def _instruction_set(name: str | None) -> Any:
 
 def _is_file(model: Any) -> bool:
     return isinstance(model, (str, Path))
-
-
-def _refuse_overwriting(model: Any, output: Path | None, framework: Framework) -> None:
-    from lpot_examples.backends.registry import framework_of
-
-    if output is not None and framework_of(output) is not framework:
-        wanted = framework.suffixes[0] if framework.suffixes else ".pb"
-        raise LpotError(
-            f"the output {output} must end in {wanted}, as networks of {framework.title} do; "
-            "choose another --output_model."
-        )
-    if output is None or not isinstance(model, (str, Path)):
-        return
-    given = Path(model)
-    if any(_same_file(output, path) for path in (given, *framework.files(given))):
-        raise LpotError(
-            f"the output {output} is the input model itself, which must not be overwritten; "
-            "choose another --output_model."
-        )
-    if given.is_dir() and output.resolve().is_relative_to(given.resolve()):
-        raise LpotError(
-            f"the output {output} lies in the folder of the input model, {given}, which must stay "
-            "as it is; choose an --output_model elsewhere."
-        )
-
-
-def _same_file(one: Path, two: Path) -> bool:
-    try:
-        return one.samefile(two)
-    except OSError:  # one of them does not exist, or cannot: then they differ
-        return False
 
 
 def _tell_beginning(workspace: Workspace, journal: Journal, listener: Listener) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ class Quantization:
         conf: Path of a yaml tuning spec, its content as a mapping, or a `Spec`; None for a spec
             of defaults.
         engine: What makes the int8 networks, one of `quantization.ENGINES`.
+        emit: Forms that the result shall have, such as ``("pb", "onnx")``; see `tune`.
 
     Attributes:
         model: The fp32 network; see `tune`.
@@ -46,9 +47,14 @@ class Quantization:
     """
 
     def __init__(
-        self, conf: str | Path | Mapping[str, Any] | Spec | None = None, *, engine: str = "lpot"
+        self,
+        conf: str | Path | Mapping[str, Any] | Spec | None = None,
+        *,
+        engine: str = "lpot",
+        emit: Sequence[str] = (),
     ) -> None:
         self.engine = engine
+        self.emit = tuple(emit)
         self.spec = Spec.default() if conf is None else load_spec(conf)
         self.model: Any = None
         self.calib_dataloader: Iterable[Any] | None = None
@@ -138,6 +144,7 @@ class Quantization:
             engine=self.engine,
             data_identity=self._set_by_code(),
             listener=listener,
+            emit=self.emit,
         )
         if self.result.met is False:
             listener.warning(

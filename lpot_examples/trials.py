@@ -106,6 +106,7 @@ class TrialRunner:
         self._latency = latency
         self._comparison = comparison or Comparison(baseline, None, criterion)
         self.trials: list[Trial] = []
+        self.per_sample: dict[str, Any] = {}  # digest to per-sample scores of this session's trials
         self._hashes: dict[str, str] = {}  # configuration's digest to SHA-256 of its file
         self._unmade: set[str] = set()  # digests of the configurations of which nothing was made
         self._before = {record["digest"] for record in journal.all("trial")}
@@ -273,6 +274,7 @@ class TrialRunner:
         try:
             result = begun.pending.result(self._reporter(f"evaluating trial {number}"))
             verdict = self._bars.judge(self._baseline, result)
+            self.per_sample[config.digest()] = result.per_sample
         except EvaluationError as failure:
             error = str(failure)
         self._begun.pop(config.digest(), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from lpot_examples.calibration.feed import Array, batches
 from lpot_examples.calibration.held_out import HeldOut
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.conclusion import Conclusion, Found, TuningResult
+from lpot_examples.emission import Emission
 from lpot_examples.errors import LpotError
 from lpot_examples.evaluation.evaluator import Evaluator
 from lpot_examples.events import Listener
@@ -58,6 +59,8 @@ class Tuner:
         listener: Told of everything.
         benchmark_seconds: Time for the final comparison of latencies; 0 leaves it out.
         executor: Where ``evaluator``'s evaluation is carried out; in this process by default.
+        runtime: What runs the result.
+        emissions: The further forms that the result shall have.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class Tuner:
         listener: Listener,
         benchmark_seconds: float = 8.0,
         executor: Executor | None = None,
+        runtime: str = "",
+        emissions: Sequence[Emission] = (),
     ) -> None:
         self._backend = backend
         self._space = space
@@ -96,6 +101,7 @@ class Tuner:
         self._statistics: dict[int, Statistics] = {}
         self._baseline: Baseline | None = None
         self._runner: TrialRunner | None = None
+        self._scorer: ExecutorScorer | None = None
         self._chosen: Strategy | None = None
         self._saved: Trial | None = None  # of which the model is in place already
         self._conclusion = Conclusion(
@@ -109,6 +115,8 @@ class Tuner:
             listener=listener,
             strategy=runnable(spec),
             benchmark_seconds=benchmark_seconds,
+            runtime=runtime,
+            emissions=emissions,
         )
         self._exhausted = False  # the budget ended before the search did, and the bar is missed
 
@@ -143,7 +151,7 @@ class Tuner:
         )
         scorer = None
         if self._evaluator is not None and self._executor is not None:
-            scorer = ExecutorScorer(self._executor, self._evaluator)
+            scorer = self._scorer = ExecutorScorer(self._executor, self._evaluator)
             self._baseline = evaluate_baseline(
                 self._fp32,
                 scorer,
@@ -323,14 +331,15 @@ class Tuner:
             runner=self._runner,
             strategy=self._chosen,
             exhausted=self._exhausted,
+            scorer=self._scorer,
         )
 
     def _rescue(self) -> str:
         """Save the best model so far; return a sentence that says where."""
         if (published := self._conclusion.published) is not None:
             return (
-                f"The result {published} is complete but for the comparison of latency; the "
-                "same command makes up for it."
+                f"The result {published} is complete but for the comparison of latency and further "
+                "forms; the same command makes up for it."
             )
         best = self._runner.best if self._runner is not None else None
         if best is None:

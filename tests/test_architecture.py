@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "search": {"errors", "graph", "spec"},
     "trackers": {"errors", "evaluation", "events", "search", "spec"},
     "backends": {"calibration", "child", "errors", "graph", "host", "quantize"},
+    "runtimes": {"backends", "benchmark", "errors", "evaluation", "host"},
 }
 
 # Who may name a framework's backend; all others know backends/base.py.
@@ -43,14 +44,16 @@ KNOW_FRAMEWORKS = {
     "__init__",
     "backends",
     "cli",
+    "forms",
     "network",
     "quantization",
     "quantizer",
+    "runtimes",
     "testing",
 }
 
 FRAMEWORKS = ["tensorflow", "keras", "onnx", "onnxruntime", "numpy", "scipy", "sklearn"]
-FRAMEWORKS += ["PIL", "pycocotools"]
+FRAMEWORKS += ["PIL", "pycocotools", "openvino"]
 
 # In pieces, so that this file does not contain what it looks for.
 FOREIGN = re.compile(r"\bshared" + r"/|(?<!\w)\.libr" + r"ary\b|(?<![\w.])/wo" + r"rk/")

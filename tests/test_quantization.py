@@ -76,7 +76,8 @@ def infer():
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("lpot_examples.conclusion.measure", lambda *_, **__: None)
+    for module in ("conclusion", "emission"):
+        monkeypatch.setattr(f"lpot_examples.{module}.measure", lambda *_, **__: None)
     (tmp_path / "digits.yaml").write_text(YAML)
     return tmp_path
 
@@ -223,3 +224,37 @@ def test_an_int8_model_is_refused(infer, elsewhere):
     quantizer(FROZEN, infer, output=elsewhere / "int8.pb")
     with pytest.raises(ModelError, match="already quantized"):
         Quantization("digits.yaml")(elsewhere / "int8.pb", infer)
+
+
+def test_the_result_also_leaves_as_onnx(infer, elsewhere):
+    """Of the same decisions, certified on its own, and run without this project."""
+    quantizer = Quantization("digits.yaml", emit=("pb", "onnx"))
+    quantizer(FROZEN, q_dataloader=infer, eval_func=infer.accuracy_check, output="tuned.pb")
+    assert quantizer.result.certified is True
+    own, other = quantizer.result.report["artifacts"]
+    assert (own["form"], own["runtime"]) == ("pb", "tensorflow")
+    assert (other["form"], other["runtime"], other["path"]) == ("onnx", "onnxruntime", "tuned.onnx")
+    assert own["groups"] == other["groups"]
+    assert other["differences"]["groups"] == other["differences"]["missing"] == []
+    assert other["differences"]["decibels"]["between"] > 25
+    code = """
+import sys
+sys.modules["lpot_examples"] = sys.modules["tensorflow"] = None  # importing them raises
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession("tuned.onnx")
+np.save("logits.npy", session.run(["logits"], {"input": np.load("images.npy")})[0])
+"""
+    np.save("images.npy", infer.digits.images)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    run = subprocess.run([sys.executable, "-P", "-c", code], env=environment, capture_output=True)
+    assert run.returncode == 0, run.stderr.decode()
+    assert infer.top1(np.load("logits.npy")) == pytest.approx(other["accuracy"]["score"])
+
+
+def test_an_evaluation_of_the_graph_cannot_score_onnx(infer, elsewhere):
+    quantizer = Quantization("digits.yaml", emit=["onnx"])
+    quantizer(FROZEN, q_dataloader=infer, eval_func=infer.by_graph)
+    assert quantizer.result.met is True
+    assert quantizer.result.certified is False
+    error = quantizer.result.report["artifacts"][1]["error"]
+    assert "must score it by calling it, model(batch)" in error

@@ -189,3 +189,51 @@ class Backend(Protocol):
 
         That is the outputs, or what goes into decisions that would hide or magnify small errors.
         """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transferred:
+    """A configuration of a network in the terms of another form of it.
+
+    Attributes:
+        config: The same decisions, with the names of that form's groups.
+        statistics: The same statistics, with the names of its tensors.
+        counterparts: Its groups to the groups that they were before, where there is one.
+        reasons: Its groups that stay fp32 although they could be int8, and why.
+        collected: Its tensors whose statistics had to be collected anew.
+    """
+
+    config: TuningConfig
+    statistics: Statistics
+    counterparts: Mapping[str, str]
+    reasons: Mapping[str, str]
+    collected: tuple[str, ...] = ()
+
+
+class Transfer(Protocol):
+    """The way from a tuned network to the same one for another runtime."""
+
+    @property
+    def backend(self) -> Backend:
+        """The fp32 network in its other form."""
+
+    def deviation(self, batch: dict[str, Array]) -> float:
+        """Return how far the fp32 networks of both forms are apart on a batch.
+
+        That is the root of the mean squared difference as a share of the root mean square, of the
+        output where it is the largest.
+        """
+
+    def transfer(
+        self,
+        config: TuningConfig,
+        statistics: Statistics,
+        batches: Callable[[], Iterable[dict[str, Array]]],
+    ) -> Transferred:
+        """Return what a configuration is in the other form.
+
+        Args:
+            config: The configuration.
+            statistics: What it was emitted with.
+            batches: Yields the samples of the statistics again, where they lack a tensor.
+        """

@@ -39,6 +39,16 @@ class Framework:
         return str(self._module.CALIBRATION)
 
     @property
+    def form(self) -> str:
+        """What its files are called on the command line."""
+        return str(self._module.FORM)
+
+    @property
+    def transfers(self) -> tuple[str, ...]:
+        """The other forms that its tuned networks can be given."""
+        return cast("tuple[str, ...]", self._module.TRANSFERS)
+
+    @property
     def stored_weights(self) -> Callable[[Path], Iterator[tuple[str, Any]]]:
         """Yields name and values of the weights in a file."""
         return cast("Callable[[Path], Iterator[tuple[str, Any]]]", self._module.stored_weights)
@@ -58,6 +68,14 @@ class Framework:
     def backend(self, network: Any, isa: Any, *, approach: str) -> Any:
         """Return the backend (`backends.base.Backend`) of an opened network."""
         return self._module.backend(network, isa, approach=approach)
+
+    def transfer(self, backend: Any, isa: Any, form: str) -> Any:
+        """Return the way (`backends.base.Transfer`) from a backend's networks to another form.
+
+        Raises:
+            ModelError: If the network has no such form.
+        """
+        return self._module.transfer(backend, isa, form)
 
     def content(self, network: Any) -> tuple[str, int]:
         """Return a hash of a network with its weights, and its size in bytes."""

@@ -35,6 +35,8 @@ def print_summary(report: Mapping[str, Any], page: Path) -> None:
     console.print(table)
     if data.accuracy.several:
         console.print(_metrics(data.accuracy))
+    if len(data.artifacts) > 1:
+        console.print(artifacts_table(data))
     if len(data.search.history) > 1:
         console.print(trials_table(data, last=_LAST))
     if not data.search.objective.plain:
@@ -42,6 +44,27 @@ def print_summary(report: Mapping[str, Any], page: Path) -> None:
     for remark in view.remarks(data):
         console.print(f"note: {remark}", soft_wrap=True)
     console.print(f"page: {page}", soft_wrap=True)
+
+
+def artifacts_table(report: Report) -> Table:
+    """Return a row for each delivered file."""
+    table = Table(title="files, each evaluated and timed on its own runtime")
+    headings = ("file", "runtime", "verdict", "score", "lost", "fp32, ms", "ms", "int8 groups")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if number < 3 else "right")
+    for one in report.artifacts:
+        score, times = one.accuracy, one.latency_ms
+        table.add_row(
+            f".{one.form}",
+            one.runtime,
+            one.verdict,
+            "–" if score is None else f"{score.score:.4f}",
+            "–" if score is None else score.lost,
+            "–" if times is None else f"{times.fp32.p50:.2f}",
+            "–" if times is None else f"{times.int8.p50:.2f}",
+            str(one.groups.get("int8", "–")),
+        )
+    return table
 
 
 def metric_rows(accuracy: Accuracy) -> list[tuple[str, str, str, str]]:

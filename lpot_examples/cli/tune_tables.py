@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lpot_examples.cli.console import results
-from lpot_examples.cli.report_tables import metric_rows, trials_table
+from lpot_examples.cli.report_tables import artifacts_table, metric_rows, trials_table
 from lpot_examples.report import view
 from lpot_examples.report.document import Report, parse_report
 from lpot_examples.workspace import page_path
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
     from lpot_examples.conclusion import TuningResult
 
 
-def print_result(result: TuningResult) -> None:
-    """Print accuracy, latency, size, what stays fp32 and where everything is."""
+def print_result(result: TuningResult, *, again: Sequence[str] = ()) -> None:
+    """Print accuracy, latency, size, what stays fp32 and where everything is.
+
+    Args:
+        result: The result.
+        again: What a command must be given to tune another form of the network.
+    """
     from rich.table import Table
 
     report, console = result.report, results()
@@ -28,9 +34,19 @@ def print_result(result: TuningResult) -> None:
     for row in (*_accuracy(report), *_latency(report), _size(report), *_memory(data)):
         table.add_row(*row)
     console.print(table)
+    if len(data.artifacts) > 1:
+        console.print(artifacts_table(data))
     if len(data.search.history) > 1 or result.met is False:
         console.print(trials_table(data))
-    _print_details(report, result)
+    _print_details(report, data, result)
+    for artifact in data.artifacts[1:]:
+        if artifact.met is False and artifact.source and artifact.path:
+            # Under another name: the report of that run lies beside its result, too.
+            name = f"{result.path.stem.removesuffix('.not-certified')}-{artifact.runtime}"
+            target = result.path.with_name(f"{name}.{artifact.form}")
+            given = [*again, f"--input_model={artifact.source}", f"--output_model={target}"]
+            _say(f"to meet the bar with .{artifact.form}, tune that form of the network itself:")
+            _say(f"  {shlex.join(['bash', 'run_tuning.sh', *given])}")
 
 
 def _verdict(result: TuningResult) -> str:
@@ -96,9 +112,13 @@ def _objective(search: dict[str, Any]) -> str:
     return "" if objective["names"] == ["performance"] else f"; objective: {objective['text']}"
 
 
-def _print_details(report: dict[str, Any], result: TuningResult) -> None:
+def _say(text: str) -> None:
+    results().print(text, soft_wrap=True)
+
+
+def _print_details(report: dict[str, Any], data: Report, result: TuningResult) -> None:
     host, search = report["host"], report["search"]
-    say = partial(results().print, soft_wrap=True)
+    say = _say
     groups = Counter(op["precision"] for op in report["ops"] if op["name"] == op["group"])
     say(
         f"search: {_count(search['trials'], 'trial')}, "
@@ -129,6 +149,12 @@ def _print_details(report: dict[str, Any], result: TuningResult) -> None:
         )
     elif report["latency_ms"].get("slower_than_fp32"):
         say("note: on this machine the int8 model is SLOWER than fp32.")
+    for artifact in data.artifacts[1:]:
+        for remark in artifact.remarks():
+            say(f"note: {remark}")
     say(f"model:  {result.path}")
+    for artifact in data.artifacts[1:]:
+        if artifact.path:
+            say(f"        {artifact.path}")
     say(f"report: {result.report_path}")
     say(f"page:   {page_path(result.path)}")

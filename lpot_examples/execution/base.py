@@ -90,7 +90,10 @@ class Executor(AbstractContextManager["Executor"], ABC):
         """Accept a job; it is begun as soon as there is a free slot, or when it is waited for."""
 
     def close(self) -> None:  # noqa: B027 (there may be nothing to do)
-        """End every evaluation and release everything; safe to call at any time, and twice."""
+        """End every evaluation and release everything; safe to call at any time, and twice.
+
+        What a job needs that is submitted later starts again.
+        """
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -51,6 +51,10 @@ class ExecutorScorer(Evaluator):
         """Whether evaluations report sample by sample and can be stopped."""
         return self._evaluator.monitored
 
+    def rest(self) -> None:
+        """Release the executor's workers; they start again when they are needed."""
+        self._executor.close()
+
     def fingerprint(self) -> str:
         """Return a hash of the function's source."""
         return self._evaluator.fingerprint()

@@ -23,6 +23,7 @@ from lpot_examples.evaluation.result import EvaluationResult
 from lpot_examples.graph import TuningConfig
 from lpot_examples.graph.latency import LatencyMap
 from lpot_examples.host import INSTRUCTION_SETS, host_info, library_versions
+from lpot_examples.report.artifacts import Artifact, Score, own_entry
 from lpot_examples.report.run import run_facts
 from lpot_examples.report.sections import accuracy_section, full_evaluations, objective_section
 from lpot_examples.search import Trial
@@ -82,6 +83,8 @@ class Outcome:
         latency_map: What groups and boundaries take, where it was measured; no stand-in.
         rival: The runner-up that the best trial was timed with, or None if there was none.
         slower: The int8 model, where it is slower than fp32 and ``model`` is therefore fp32.
+        runtime: What runs ``model``.
+        artifacts: Its forms for other runtimes.
     """
 
     spec: Spec
@@ -106,27 +109,43 @@ class Outcome:
     latency_map: LatencyMap | None = None
     rival: Rival | None = None
     slower: Path | None = None
+    runtime: str = ""
+    artifacts: Sequence[Artifact] = ()
 
 
 def build_report(outcome: Outcome) -> dict[str, Any]:
     """Return the report as JSON values."""
     host = host_info()
+    precision = "fp32" if outcome.slower else "int8"
+    accuracy = accuracy_section(
+        replace(bars_of(outcome.spec), criterion=outcome.criterion),
+        baseline=outcome.baseline,
+        best=outcome.best,
+        repeatability=outcome.repeatability,
+    )
     return {
         "model": {
             "name": outcome.spec.model.name,
             "path": str(outcome.model),
             "sha256": hashlib.sha256(outcome.model.read_bytes()).hexdigest(),
-            "precision": "fp32" if outcome.slower else "int8",
+            "precision": precision,
             "slower_int8": None if outcome.slower is None else str(outcome.slower),
         },
         "source": _source(outcome.source),
         "engine": outcome.engine,
-        "accuracy": accuracy_section(
-            replace(bars_of(outcome.spec), criterion=outcome.criterion),
-            baseline=outcome.baseline,
-            best=outcome.best,
-            repeatability=outcome.repeatability,
-        ),
+        "accuracy": accuracy,
+        "artifacts": [
+            own_entry(
+                outcome.model,
+                runtime=outcome.runtime,
+                precision=precision,
+                source=outcome.source,
+                score=_own_score(outcome, accuracy),
+                decisions=outcome.decisions,
+                latency=_latency(outcome.latency),
+            ),
+            *(artifact.to_dict() for artifact in outcome.artifacts),
+        ],
         "search": _search(outcome),
         "latency_ms": _latency(outcome.latency),
         "size_bytes": {
@@ -179,6 +198,7 @@ def measure(
     precision: float,
     folder: Path,
     progress: Callable[[int, int | None], None],
+    runtimes: Mapping[str, str] | None = None,
 ) -> Latency:
     """Time fp32, int8 and perhaps others in turns in a fresh process, at batch 1.
 
@@ -191,6 +211,7 @@ def measure(
         precision: Width of the speed-ups' intervals, as a fraction, at which less time is enough.
         folder: Made to hand over the input, and removed.
         progress: Told (done, total).
+        runtimes: Runtime by the name of a model, where it shall have a process of its own.
 
     Raises:
         LpotError: If the models cannot be run, or the input cannot be handed over.
@@ -207,6 +228,7 @@ def measure(
             outputs=outputs,
             input_file=input_file,
             progress=progress,
+            runtimes=runtimes,
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -232,6 +254,23 @@ def _source(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     return {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def _own_score(outcome: Outcome, accuracy: Mapping[str, Any]) -> Score | None:
+    best = outcome.best
+    if best is None or best.score is None or best.loss is None:
+        return None
+    return Score(
+        metric=accuracy["metric"],
+        fp32=accuracy["fp32"],
+        score=accuracy["int8"],
+        loss=best.loss,
+        allowance=best.allowance,
+        met=best.met,
+        loss_relative=accuracy["drop_relative"],
+        scores=dict(best.scores),
+        interval=best.interval,
+    )
 
 
 def _search(outcome: Outcome) -> dict[str, Any]:

@@ -11,16 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BeforeValidator, ValidationError
 
 from lpot_examples.errors import LpotError
+from lpot_examples.report.entries import ArtifactEntry, Part
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-
-class File(_Part):
+class File(Part):
     """A model file.
 
     Attributes:
@@ -38,7 +35,7 @@ class File(_Part):
     slower_int8: str | None = None
 
 
-class Interval(_Part):
+class Interval(Part):
     """A confidence interval; ``confidence`` in 0–1."""
 
     low: float
@@ -46,7 +43,7 @@ class Interval(_Part):
     confidence: float | None = None
 
 
-class DropInterval(_Part):
+class DropInterval(Part):
     """The interval of the loss; see `evaluation.interval`.
 
     Attributes:
@@ -63,13 +60,13 @@ class DropInterval(_Part):
     samples: int | None = None
 
 
-class Repeatability(_Part):
+class Repeatability(Part):
     """What evaluating a model again showed; see `evaluation.repeat`."""
 
     text: str = ""
 
 
-class Bar(_Part):
+class Bar(Part):
     """The accuracy bar; see `evaluation.criterion.Criterion`."""
 
     relative: float | None = None
@@ -78,7 +75,7 @@ class Bar(_Part):
     text: str = ""
 
 
-class MetricEntry(_Part):
+class MetricEntry(Part):
     """One metric beside its own bar.
 
     Attributes:
@@ -104,14 +101,14 @@ class MetricEntry(_Part):
     met: bool | None = None
 
 
-class Weighted(_Part):
+class Weighted(Part):
     """The weighted loss of several metrics, and the greatest one allowed."""
 
     loss: float
     allowance: float
 
 
-class Accuracy(_Part):
+class Accuracy(Part):
     """The scores; losses are in the metric's unit, negative for a gain.
 
     Of several metrics those outside of ``metrics`` are the first one's, but for ``met``.
@@ -138,7 +135,7 @@ class Accuracy(_Part):
         return len(self.metrics) > 1
 
 
-class Config(_Part):
+class Config(Part):
     """What is shown of a `TuningConfig`."""
 
     fp32: tuple[str, ...] = ()
@@ -158,13 +155,13 @@ class Config(_Part):
         return f"{self.activation_algorithm}/{self.weight_algorithm}"
 
 
-class Stop(_Part):
+class Stop(Part):
     """Why an evaluation was not finished; ``bound`` is the least loss, in the metric's unit."""
 
     bound: float | None = None
 
 
-class TrialEntry(_Part):
+class TrialEntry(Part):
     """A trial; see `search.trial.Trial`."""
 
     index: int
@@ -204,7 +201,7 @@ class TrialEntry(_Part):
         return self.loss / self.allowance
 
 
-class UnitEntry(_Part):
+class UnitEntry(Part):
     """A unit of a `LatencyMap`; milliseconds."""
 
     name: str
@@ -213,7 +210,7 @@ class UnitEntry(_Part):
     fp32: float
 
 
-class CrossingEntry(_Part):
+class CrossingEntry(Part):
     """A crossing of a `LatencyMap`; milliseconds."""
 
     tensor: str
@@ -224,7 +221,7 @@ class CrossingEntry(_Part):
     dequantize: float
 
 
-class LatencyEntry(_Part):
+class LatencyEntry(Part):
     """A measured `graph.LatencyMap`."""
 
     units: tuple[UnitEntry, ...]
@@ -237,7 +234,7 @@ class LatencyEntry(_Part):
         return {unit.name: unit for unit in self.units if unit.group}
 
 
-class ObjectiveEntry(_Part):
+class ObjectiveEntry(Part):
     """What the search made small; see `search.objective.Objective`.
 
     Attributes:
@@ -256,14 +253,14 @@ class ObjectiveEntry(_Part):
         return self.names == ("performance",)
 
 
-class Ratio(_Part):
+class Ratio(Part):
     """How many times as fast as another a model is, with its interval."""
 
     value: float
     interval: Interval
 
 
-class RunnerUp(_Part):
+class RunnerUp(Part):
     """The runner-up that the best trial was timed with; see `report.build.Rival`."""
 
     trial: int
@@ -272,7 +269,7 @@ class RunnerUp(_Part):
     taken: bool
 
 
-class Search(_Part):
+class Search(Part):
     """The search, its cost and what it learnt of each group.
 
     Attributes:
@@ -298,7 +295,7 @@ class Search(_Part):
     latency_map: LatencyEntry | None = None
 
 
-class Timing(_Part):
+class Timing(Part):
     """Latencies of a call in milliseconds, and samples per second."""
 
     p50: float
@@ -308,14 +305,14 @@ class Timing(_Part):
     throughput: float | None = None
 
 
-class Noise(_Part):
+class Noise(Part):
     """What other processes did while latency was measured."""
 
     quiet: bool = True
     remark: str = ""
 
 
-class Latency(_Part):
+class Latency(Part):
     """The comparison of fp32 with int8."""
 
     measured: bool = False
@@ -329,14 +326,14 @@ class Latency(_Part):
     noise: Noise | None = None
 
 
-class Sizes(_Part):
+class Sizes(Part):
     """Bytes of the model files."""
 
     fp32: int | None = None
     int8: int | None = None
 
 
-class OpEntry(_Part):
+class OpEntry(Part):
     """What became of one op; see `backends.base.OpDecision`."""
 
     name: str
@@ -346,14 +343,14 @@ class OpEntry(_Part):
     reason: str = ""
 
 
-class ExactOn(_Part):
+class ExactOn(Part):
     """Instruction sets on which the emitted weights cannot saturate."""
 
     instruction_sets: Mapping[str, bool] = {}
     groups_that_may_saturate_elsewhere: int = 0
 
 
-class Run(_Part):
+class Run(Part):
     """How the run was started, and when its report was made (UTC, ISO 8601)."""
 
     command: str = ""
@@ -364,13 +361,14 @@ class Run(_Part):
 _Open = Annotated[Mapping[str, Any], BeforeValidator(lambda value: value or {})]
 
 
-class Report(_Part):
+class Report(Part):
     """A whole report."""
 
     model: File
     source: File | None = None
     engine: str = ""
     accuracy: Accuracy
+    artifacts: tuple[ArtifactEntry, ...] = ()
     search: Search
     latency_ms: Latency = Latency()
     size_bytes: Sizes = Sizes()

@@ -9,26 +9,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lpot_examples.backends.base import OpDecision, Progress, Reference, exactness_of
+from lpot_examples.backends.base import (
+    OpDecision,
+    Progress,
+    Reference,
+    Transferred,
+    exactness_of,
+)
 from lpot_examples.calibration.feed import Array, InputSpec, samples
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.conclusion import TuningResult
+from lpot_examples.emission import Emission
 from lpot_examples.errors import ModelError, OutputError
 from lpot_examples.evaluation.evaluator import Evaluator
 from lpot_examples.events import Listener
 from lpot_examples.execution.choice import make_executor
+from lpot_examples.forms import beside
 from lpot_examples.graph import Group, Op, OpGraph, Precision, TuningConfig
 from lpot_examples.journal import Journal
 from lpot_examples.search import build_space
-from lpot_examples.spec import load_spec
+from lpot_examples.spec import Spec, load_spec
 from lpot_examples.tuner import Tuner
-from lpot_examples.workspace import open_workspace, replacing
+from lpot_examples.workspace import Workspace, open_workspace, replacing
 
 _ALGORITHMS = {"minmax": 1.0, "percentile": 1.2, "mse": 1.1, "kl": 1.3}
 
@@ -249,6 +257,69 @@ def read_fake(path: Path) -> FakeModel:
         raise ModelError(f"{path} is not a fake network: {error}.") from error
 
 
+class FakeTransfer:
+    """To a network in another form; see `backends.base.Transfer`.
+
+    Args:
+        network: That network.
+        known: Names of its groups that have a counterpart, of the same name.
+        deviation: How far both fp32 networks are apart.
+    """
+
+    def __init__(
+        self, network: FakeNetwork, *, known: Sequence[str] | None = None, deviation: float = 0.0
+    ) -> None:
+        self.backend = FakeBackend(network)
+        self._known = tuple(network.harm) if known is None else tuple(known)
+        self._deviation = deviation
+
+    def deviation(self, batch: dict[str, Array]) -> float:
+        """Return what was said; it is asked of a single sample."""
+        assert samples(batch) == 1
+        return self._deviation
+
+    def transfer(
+        self,
+        config: TuningConfig,
+        statistics: Statistics,
+        batches: Callable[[], Iterable[dict[str, Array]]],
+    ) -> Transferred:
+        """Return the same configuration, with the groups that are not known in fp32."""
+        new = [name for name in self.backend.network.harm if name not in self._known]
+        return Transferred(
+            config=config.with_fp32(new),
+            statistics=statistics,
+            counterparts={name: name for name in self._known},
+            reasons=dict.fromkeys(new, "nothing corresponds to it"),
+        )
+
+
+Emissions = Callable[[Workspace, Spec, Journal, Listener], Sequence[Emission]]
+
+
+def emitting(transfer: FakeTransfer) -> Emissions:
+    """Return what `tune_fake` takes to make a form ``other`` of the result, for ``another``."""
+
+    def made(
+        workspace: Workspace, spec: Spec, journal: Journal, listener: Listener
+    ) -> list[Emission]:
+        return [
+            Emission(
+                form="other",
+                runtime="another",
+                transfer=transfer,
+                dataloader=[],
+                spec=spec,
+                workspace=replace(workspace, output=beside(workspace.output, ".other")),
+                journal=journal,
+                listener=listener,
+                benchmark_seconds=0,
+            )
+        ]
+
+    return made
+
+
 def tune_fake(
     network: FakeNetwork,
     folder: Path,
@@ -261,6 +332,7 @@ def tune_fake(
     backend: FakeBackend | None = None,
     workers: int = 0,
     trial_timeout: float = 0.0,
+    emissions: Emissions | None = None,
 ) -> TuningResult:
     """Tune a fake network as `quantization.tune` tunes a real one.
 
@@ -275,6 +347,7 @@ def tune_fake(
         backend: The network's backend, to be looked at afterwards.
         workers: Processes that evaluate; 0 for this one.
         trial_timeout: Seconds that an evaluation may take in a worker; 0 for no limit.
+        emissions: Returns what makes further forms of the result; see `emitting`.
 
     Raises:
         LpotError: As `quantization.tune`.
@@ -310,7 +383,9 @@ def tune_fake(
             journal=journal,
             source=None,
             calibration_key="fake",
-            listener=listener or Listener(),
+            listener=(listener := listener or Listener()),
+            runtime="fake",
+            emissions=() if emissions is None else emissions(workspace, loaded, journal, listener),
         ).run()
     finally:
         if executor is not None:

@@ -8,7 +8,7 @@ from lpot_examples.cli.listener import ConsoleListener
 from lpot_examples.cli.report_tables import print_summary, trials_table
 from lpot_examples.cli.tune_tables import print_result
 from lpot_examples.report.document import parse_report
-from lpot_examples.testing.fake_backend import FakeNetwork, tune_fake
+from lpot_examples.testing.fake_backend import FakeNetwork, FakeTransfer, emitting, tune_fake
 from tests.report.reports import many_trials, report, several, weighted
 
 NETWORK = FakeNetwork(harm={"a": 0.02, "b": 1e-4})
@@ -103,3 +103,22 @@ def test_the_lines_of_a_run_name_every_metric(tmp_path, capsys):
     assert re.search(r"trial 1: .*: topk 0\.7\d+, MSE 1\.0\d+, loss ", shown)
     tune_fake(NETWORK, tmp_path / "one", listener=ConsoleListener())
     assert re.search(r"fp32 accuracy 0\.8000\n", capsys.readouterr().err)
+
+
+def test_each_file_has_a_row_and_a_missed_bar_a_command(tmp_path, capsys):
+    worse = FakeNetwork(harm={"a": 0.02, "b": 0.009})
+    result = tune_fake(NETWORK, tmp_path, emissions=emitting(FakeTransfer(worse)))
+    print_result(result, again=["--topology=net", "--dataset_location=my images"])
+    shown = capsys.readouterr().out
+    rows = lines(shown)
+    assert any(row.startswith(".fake fake meets the bar 0.7999 +0.01 %") for row in rows)
+    assert any(row.startswith(".other another MISSES the bar 0.791") for row in rows)
+    assert str(tmp_path / "fake-int8.fake.not-certified.other") in shown
+    command = "bash run_tuning.sh --topology=net '--dataset_location=my images' --input_model="
+    assert command in shown
+    assert f"--output_model={tmp_path / 'fake-int8-another.other'}" in shown
+
+
+def test_a_single_file_has_no_table_of_files(tmp_path, capsys):
+    print_result(tune_fake(NETWORK, tmp_path))
+    assert "on its own runtime" not in capsys.readouterr().out

@@ -147,6 +147,8 @@ def run(monkeypatch, *arguments):
         (["tune", "extra"], "unexpected extra argument"),
         (["tune"], "--topology or --config is required"),
         (["tune", "--topology=digts"], "Did you mean 'digits'?"),
+        (["tune", "--topology=digits", "--emit=pb,onx"], "Did you mean 'onnx'?"),
+        (["tune", "--topology=digits", "--emit=onnx", "--output_model=a.onnx"], "writes an .onnx"),
         (["tune", "--topology=fastestdet"], "has no embedded model"),
         (["tune", "--topology=digits", "--config=nowhere.yaml"], "No such spec file"),
         (["benchmark", "--mode=speed"], "Invalid value for '--mode'"),
@@ -159,6 +161,22 @@ def test_a_wrong_command_line_is_one_message(monkeypatch, arguments, message):
     assert words.startswith("error: ")
     assert message in words
     assert "\n" not in words
+
+
+@pytest.mark.parametrize(("certified", "code"), [(True, 0), (False, 2), (None, 0)])
+def test_the_exit_code_is_of_all_files(monkeypatch, certified, code):
+    from types import SimpleNamespace
+
+    asked = {}
+
+    def tune(*args, **options):
+        asked.update(options)
+        return SimpleNamespace(met=True, certified=certified)
+
+    monkeypatch.setattr("lpot_examples.quantization.tune", tune)
+    monkeypatch.setattr("lpot_examples.cli.tune_tables.print_result", lambda *_, **__: None)
+    assert run(monkeypatch, "tune", "--topology=digits", "--emit=pb,onnx")[0] == code
+    assert asked["emit"] == ["pb", "onnx"]
 
 
 def test_a_typo_in_the_yaml(monkeypatch, tmp_path):

@@ -262,3 +262,35 @@ def test_what_an_unfinished_run_does_not_know_yet():
     made["search"]["complete"] = False
     words = Reader(render(made)).words
     assert "No sensitivity and no latency of single groups is known yet" in words
+
+
+def delivered():
+    """A report of two files, with names that mean harm."""
+    entry = {
+        "form": "onnx",
+        "runtime": HOSTILE,
+        "path": f"out/{HOSTILE}.onnx",
+        "met": False,
+        "accuracy": {"fp32": 0.8, "score": 0.7, "loss": 0.1, "met": False, "differing": [3, 500]},
+        "groups": {"int8": 7, "fp32": 1},
+        "latency_ms": {"fp32": {"p50": 2.0}, "int8": {"p50": 3.0}, "speedup": 0.7,
+                       "slower_than_fp32": True},
+        "differences": {"groups": [{"group": HOSTILE, "here": "fp32", "there": "int8",
+                                    "reason": HOSTILE}]},
+    }  # fmt: skip
+    own = {"form": "pb", "runtime": "tensorflow", "path": "out/net-int8.pb", "met": True}
+    return report(artifacts=[own, entry])
+
+
+def test_files_delivered_are_listed_where_there_are_several():
+    page = Reader(render(delivered()))
+    assert not page.wrong
+    assert "artifacts" in page.ids
+    assert "MISSES the bar" in page.words
+    assert "3 of 500 samples score otherwise" in page.words
+    assert "slower than fp32" in page.words
+    assert "<script>alert(1)" not in render(delivered())
+    assert "artifacts" not in Reader(render(report())).ids
+    failed = {"form": "onnx", "met": False, "error": "its op Foo has no form"}
+    page = Reader(render(report(artifacts=[{"form": "pb"}, failed])))
+    assert "There is no .onnx file: its op Foo has no form" in page.words

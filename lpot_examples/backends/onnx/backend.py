@@ -15,6 +15,7 @@ from lpot_examples.backends.base import (
     exactness_by,
     require_quantizable,
 )
+from lpot_examples.backends.comparison import references_of, without_shared
 from lpot_examples.backends.onnx.calibrate import collect
 from lpot_examples.backends.onnx.clean import OPSET, clean, named
 from lpot_examples.backends.onnx.compared import compared_tensors
@@ -22,14 +23,15 @@ from lpot_examples.backends.onnx.dynamic import DynamicEmitter
 from lpot_examples.backends.onnx.emit import Emitter
 from lpot_examples.backends.onnx.explain import decisions
 from lpot_examples.backends.onnx.graph import Graph
-from lpot_examples.backends.onnx.groups import find_groups
+from lpot_examples.backends.onnx.groups import ComputeGroup, find_groups
 from lpot_examples.backends.onnx.kernels import QUANTIZED
 from lpot_examples.backends.onnx.model import OnnxModel, is_large, load_model
+from lpot_examples.backends.onnx.profile import measure
 from lpot_examples.backends.onnx.proto import Array, opset
 from lpot_examples.calibration.feed import InputSpec
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import EmitError, ModelError
-from lpot_examples.graph import Op, OpGraph, TuningConfig
+from lpot_examples.graph import LatencyMap, Op, OpGraph, TuningConfig
 from lpot_examples.host import INSTRUCTION_SETS, InstructionSet
 
 
@@ -83,6 +85,32 @@ class OnnxBackend:
         """Shape and dtype by input name."""
         return {name: self._model.input_spec(name) for name in self._model.input_names}
 
+    @property
+    def graph(self) -> Graph:
+        """The cleaned fp32 network."""
+        return self._graph
+
+    @property
+    def groups(self) -> Mapping[str, ComputeGroup]:
+        """The groups that can run in int8, by name."""
+        return self._grouping.compute
+
+    @property
+    def observed(self) -> list[str]:
+        """The tensors whose ranges a configuration may need."""
+        return self._static.observed
+
+    @cached_property
+    def channel_axes(self) -> Mapping[str, int]:
+        """Those whose channels are observed, and the axis of these."""
+        axes: dict[str, int] = {}
+        for group in self._grouping.compute.values():
+            if group.op != "MatMul":
+                axes.setdefault(group.source, group.source_axis)
+            if group.op == "Conv":
+                axes[group.output] = 1
+        return axes
+
     def baseline(self) -> Model:
         """Return the network as given."""
         return self._model
@@ -95,18 +123,12 @@ class OnnxBackend:
         progress: Progress | None = None,
     ) -> dict[int, Statistics]:
         """Collect the statistics of every tensor that an int8 kernel could read or make."""
-        axes: dict[str, int] = {}
-        for group in self._grouping.compute.values():
-            if group.op != "MatMul":
-                axes.setdefault(group.source, group.source_axis)
-            if group.op == "Conv":
-                axes[group.output] = 1
         return collect(
             self._graph.proto,
-            self._static.observed,
+            self.observed,
             batches,
             sizes=sizes,
-            axes=axes,
+            axes=self.channel_axes,
             progress=progress,
         )
 
@@ -130,8 +152,21 @@ class OnnxBackend:
 
     def latencies(
         self, config: TuningConfig, statistics: Statistics, batch: Mapping[str, Array]
-    ) -> None:
-        """Return None: ops are not timed one by one yet."""
+    ) -> LatencyMap:
+        """Time every op on this host in fp32, and in int8 where a configuration has it in int8.
+
+        Args:
+            config: Says which groups may be int8.
+            statistics: Of a calibration.
+            batch: One batch, by input name.
+        """
+        groups, plan = self._at_run_time.active(config), None
+        if self._dynamic:
+            int8 = self._at_run_time.emit(config)
+        else:
+            emitted = self._static.emit(config, statistics)
+            int8, plan, groups = emitted.proto, emitted.plan, dict(emitted.plan.groups)
+        return measure(self._graph, groups, int8=int8, plan=plan, batch=batch, spec=self.input_spec)
 
     def load(self, path: Path) -> OnnxModel:
         """Read a network with the inputs and outputs of this one."""
@@ -169,16 +204,17 @@ class OnnxBackend:
         """Return what the fp32 network gives on batches where int8 is compared with it."""
         fp32 = self._wrap(self._graph.proto)
         try:
-            return [Reference(fp32.run(self._compared, batch)) for batch in batches]
+            found = [fp32.run(self._compared, batch) for batch in batches]
         finally:
             fp32.close()
+        return references_of(found, inner=self._compared != self._graph.outputs)
 
     def raw_outputs(
         self, model: Model, batch: dict[str, Array], reference: Reference
     ) -> list[Array]:
         """Return what a model gives on a batch where a reference was taken."""
         assert isinstance(model, OnnxModel)
-        return model.run(self._compared, batch)
+        return without_shared(reference, model.run(self._compared, batch))
 
     @cached_property
     def _compared(self) -> tuple[str, ...]:

@@ -99,15 +99,29 @@ def _moved(graph: Graph, values: Mapping[str, Array]) -> tuple[dict[str, Array],
     found = dict(values)
     passed: set[str] = set()
     try:
-        found |= _run(graph, nodes, values)
+        found |= run_movement(graph, nodes, values)
         passed = {node.name for node in nodes}
     except ModelError:  # sizes that depend on the image: nothing moves, nothing is stretched
         return found, passed
     return found, passed
 
 
-def _run(graph: Graph, nodes: Sequence[Any], values: Mapping[str, Array]) -> dict[str, Array]:
-    """Run movement nodes on numbers."""
+def run_movement(
+    graph: Graph, nodes: Sequence[Any], values: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Run movement nodes on numbers.
+
+    Args:
+        graph: The graph that they are of.
+        nodes: The nodes, in order of execution.
+        values: float32 arrays by tensor, for all that they read from elsewhere.
+
+    Returns:
+        What each of them makes, by tensor.
+
+    Raises:
+        ModelError: If they cannot be run on arrays of these shapes.
+    """
     read = {name for node in nodes for name in node.input}
     made = [name for node in nodes for name in node.output]
     fed = {name: one for name, one in values.items() if name in read}

@@ -19,12 +19,17 @@ from lpot_examples.host import InstructionSet
 
 APPROACHES = ("post_training_static_quant", "post_training_dynamic_quant")
 
-CALIBRATION = f"onnx {SAMPLE} 1 {onnxruntime.__version__}"
+FORM = "onnx"
+TRANSFERS = ()
+
+CALIBRATION = f"onnx {SAMPLE} 2 {onnxruntime.__version__}"
 """Changes with what a calibration pass collects; ONNX Runtime's optimizer names some tensors."""
 
 __all__ = [
     "APPROACHES",
     "CALIBRATION",
+    "FORM",
+    "TRANSFERS",
     "backend",
     "content",
     "files",

@@ -77,6 +77,11 @@ class OnnxModel:
         """Return the shape (None for a free dimension or rank) and dtype of an input."""
         return self._specs[name]
 
+    def output_spec(self, name: str) -> Spec:
+        """Return the same of an output, as far as the file says it."""
+        found = next(one for one in self.proto.graph.output if one.name == name)
+        return shape_of(found), dtype_of(found)
+
     def __call__(self, batch: Feed) -> Any:
         """Run the model on a batch.
 

@@ -3,11 +3,18 @@
 Tensors tied by data movement (a concatenation's parts, a pool's input and output) share one
 encoding: they form a class, whose range is the union of its sources' ranges. ONNX Runtime's kernels
 take unsigned codes with any zero point, padded with that.
+
+    conv ─► Relu ─┐
+                  ├─► Concat ─► y
+    conv ─────────┘
+
+A Relu is a part of its kernel only if code 0 means 0.0. Where other parts of a concatenation are
+negative, it is loose: each part has an encoding of its own, and is given that of y on the way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,9 +85,10 @@ class Planner:
         carried = set(produced)
         followers: set[str] = set()
         read = {group.source for group in active.values()}
-        classes = _Classes()
         own: dict[str, ComputeGroup | None] = dict(produced)
         used = set(read)
+        tied: dict[str, list[str]] = {}  # node of movement to the tensors that it ties
+        clipped = {output for output, group in produced.items() if group.activation}
         for node in kept:
             data = data_inputs(node)
             read.update(data)
@@ -90,24 +98,71 @@ class Planner:
                 followers.update(members)
                 own[output] = None
                 used.update(data)
+                clipped.update([output] if len(members) > 1 else [])
             else:
                 carried.update(node.output)
                 followers.add(node.name)
-                classes.tie([*data, *node.output])
+                tied[node.name] = [*data, *node.output]
         boundaries = tuple(sorted(read - carried))
         own.update(dict.fromkeys(boundaries))
-        ranges: dict[str, tuple[float, float]] = {}
-        # Outliers of (what is close to) an output are the answer, so nothing is clipped there.
-        computed = {classes.of(name) for name in used}
-        for name, group in own.items():
-            root = classes.of(name)
-            wanted = config.algorithm(group.anchor if group else None)
-            low, high = statistics.range(name, wanted if root in computed else "minmax")
-            before = ranges.get(root, (low, high))
-            ranges[root] = min(low, before[0]), max(high, before[1])
+        classes = _Classes(tied)
+        ranges = self._ranges(classes, own, used, config, statistics)
+        if loose := self._loose(classes, ranges, tied, clipped):
+            classes = _Classes(tied, loose=loose)
+            ranges = self._ranges(classes, own, used, config, statistics)
         found = {name: ranges[classes.of(name)] for name in sorted({*carried, *read})}
         encodings = {name: _encoding(*one) for name, one in found.items()}
         return Plan(active, frozenset(followers), encodings, frozenset(carried), boundaries, found)
+
+    def _ranges(
+        self,
+        classes: _Classes,
+        own: Mapping[str, ComputeGroup | None],
+        used: Collection[str],
+        config: TuningConfig,
+        statistics: Statistics,
+    ) -> dict[str, tuple[float, float]]:
+        """Return the range of every class, by the tensor that stands for it.
+
+        Args:
+            classes: The classes.
+            own: Tensors whose own ranges count, and the groups that make them.
+            used: Tensors that something is computed of.
+            config: The configuration.
+            statistics: The statistics.
+        """
+        ranges: dict[str, tuple[float, float]] = {}
+        # Outliers of (what is close to) an output are the answer, so nothing is clipped there.
+        computed = {classes.of(name) for name in used}
+        for parts, whole in reversed(classes.loose):
+            if classes.of(whole) in computed:
+                computed.update(map(classes.of, parts))
+        for name, group in own.items():
+            root = classes.of(name)
+            wanted = config.algorithm(group.anchor if group else None)
+            _widen(ranges, root, statistics.range(name, wanted if root in computed else "minmax"))
+        for _ in classes.loose:  # what one makes may be a part of another
+            for parts, whole in classes.loose:
+                for part in parts:
+                    _widen(ranges, classes.of(whole), ranges[classes.of(part)])
+        return ranges
+
+    def _loose(
+        self,
+        classes: _Classes,
+        ranges: Mapping[str, tuple[float, float]],
+        tied: Mapping[str, Sequence[str]],
+        clipped: Collection[str],
+    ) -> frozenset[str]:
+        """Return the concatenations of what is clipped at 0 with what is negative."""
+        torn = {
+            root for name in clipped if (root := classes.of(name)) in ranges and ranges[root][0] < 0
+        }
+        return frozenset(
+            name
+            for name, tensors in tied.items()
+            if self._graph.nodes[name].op_type == "Concat" and classes.of(tensors[0]) in torn
+        )
 
     def _following(self, active: Mapping[str, ComputeGroup], able: set[str]) -> list[Any]:
         """Return the nodes that read and make eight bits, and that some int8 op is behind."""
@@ -153,11 +208,30 @@ def _encoding(low: float, high: float) -> Encoding:
     return unsigned(high) if low >= 0 else asymmetric(low, high)
 
 
-class _Classes:
-    """Tensors in sets that share an encoding."""
+def _widen(ranges: dict[str, tuple[float, float]], name: str, other: tuple[float, float]) -> None:
+    low, high = ranges.get(name, other)
+    ranges[name] = min(low, other[0]), max(high, other[1])
 
-    def __init__(self) -> None:
+
+class _Classes:
+    """Tensors in sets that share an encoding.
+
+    Args:
+        tied: Node to the tensors that it ties, of which its output is the last.
+        loose: The nodes that tie nothing.
+
+    Attributes:
+        loose: Inputs and output of each of these.
+    """
+
+    def __init__(self, tied: Mapping[str, list[str]], *, loose: Collection[str] = ()) -> None:
         self._parent: dict[str, str] = {}
+        self.loose: list[tuple[list[str], str]] = []
+        for name, tensors in tied.items():
+            if name in loose:
+                self.loose.append((tensors[:-1], tensors[-1]))
+            else:
+                self.tie(tensors)
 
     def of(self, name: str) -> str:
         """Return the tensor that stands for a tensor's set."""

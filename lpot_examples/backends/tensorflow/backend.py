@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from lpot_examples.backends.base import (
     Model,
@@ -17,12 +16,13 @@ from lpot_examples.backends.base import (
     exactness_by,
     require_quantizable,
 )
+from lpot_examples.backends.comparison import references_of, without_shared
 from lpot_examples.backends.tensorflow.calibrate import collect
 from lpot_examples.backends.tensorflow.compared import Compared, compared_tensors
 from lpot_examples.backends.tensorflow.emit import Emitted, Emitter
 from lpot_examples.backends.tensorflow.explain import decisions
 from lpot_examples.backends.tensorflow.graphdef import Graph
-from lpot_examples.backends.tensorflow.groups import find_groups
+from lpot_examples.backends.tensorflow.groups import ComputeGroup, find_groups
 from lpot_examples.backends.tensorflow.model import TensorFlowModel, load_model
 from lpot_examples.backends.tensorflow.passes import clean
 from lpot_examples.backends.tensorflow.shapes import Shapes
@@ -33,6 +33,25 @@ from lpot_examples.errors import ModelError
 from lpot_examples.graph import Op, OpGraph, TuningConfig
 from lpot_examples.graph.latency import LatencyMap
 from lpot_examples.host import InstructionSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleaned:
+    """The cleaned fp32 network, for other forms of it.
+
+    Attributes:
+        model: It.
+        graph: It, as an index.
+        groups: The groups that can run in int8, by name.
+        observed: The tensors that statistics are collected of.
+        compared: Where int8 networks are compared with it; see `compared.compared_tensors`.
+    """
+
+    model: TensorFlowModel
+    graph: Graph
+    groups: Mapping[str, ComputeGroup]
+    observed: Sequence[str]
+    compared: Compared
 
 
 class TensorFlowBackend:
@@ -105,9 +124,7 @@ class TensorFlowBackend:
         progress: Progress | None = None,
     ) -> dict[int, Statistics]:
         """Collect the statistics of every tensor that an int8 kernel could read or make."""
-        groups = self._grouping.compute.values()
-        tensors = observed_tensors(self._graph, groups)
-        by_channel = sorted({*tensors, *(group.source for group in groups)})
+        tensors, by_channel = self._observed
         return collect(
             self._graph.to_graph_def([*by_channel, *self._graph.inputs]),
             tensors,
@@ -115,6 +132,17 @@ class TensorFlowBackend:
             sizes=sizes,
             progress=progress,
             channel_tensors=by_channel,
+        )
+
+    @property
+    def cleaned(self) -> Cleaned:
+        """The cleaned fp32 network."""
+        return Cleaned(
+            model=self._wrap(self._graph.to_graph_def(), fast_start=False),
+            graph=self._graph,
+            groups=self._grouping.compute,
+            observed=self._observed[1],
+            compared=self._compared,
         )
 
     def emit(self, config: TuningConfig, statistics: Statistics) -> TensorFlowModel:
@@ -167,17 +195,7 @@ class TensorFlowBackend:
             found = [fp32.run((*wanted.fetched, *wanted.given), batch) for batch in batches]
         finally:
             fp32.close()
-        count = len(wanted.fetched)
-        outputs = [one[:count] for one in found]
-        shared = [_mean(one) for one in zip(*outputs, strict=True)] if wanted.inner else []
-        return [
-            Reference(
-                _without(shared, one[:count]),
-                dict(zip(wanted.given, one[count:], strict=True)),
-                shared,
-            )
-            for one in found
-        ]
+        return references_of(found, given=wanted.given, inner=wanted.inner)
 
     def raw_outputs(
         self, model: Model, batch: dict[str, Array], reference: Reference
@@ -185,7 +203,14 @@ class TensorFlowBackend:
         """Return what a model gives on a batch where a reference was taken."""
         assert isinstance(model, TensorFlowModel)
         found = model.run(self._compared.fetched, batch, given=reference.given)
-        return _without(reference.shared, found)
+        return without_shared(reference, found)
+
+    @cached_property
+    def _observed(self) -> tuple[list[str], list[str]]:
+        """The tensors whose ranges are collected, and those whose channels are."""
+        groups = self._grouping.compute.values()
+        tensors = observed_tensors(self._graph, groups)
+        return tensors, sorted({*tensors, *(group.source for group in groups)})
 
     @cached_property
     def _compared(self) -> Compared:
@@ -217,16 +242,3 @@ class TensorFlowBackend:
                     f"{model.source} is already quantized (node '{node.name}' is a {node.op}); "
                     "give the fp32 model it was made from."
                 )
-
-
-def _without(shared: Sequence[Array], arrays: Sequence[Array]) -> list[Array]:
-    """Take what all samples share from inner tensors: boxes are mostly their anchors."""
-    if not shared:
-        return list(arrays)
-    return [array - one for array, one in zip(arrays, shared, strict=True)]
-
-
-def _mean(arrays: Sequence[Array]) -> Array:
-    """Return the mean over all samples, [1, …] or a scalar; zero where there is but one."""
-    rows = np.concatenate([np.atleast_1d(array) for array in arrays])
-    return np.mean(rows, axis=0, keepdims=True) if len(rows) > 1 else np.zeros(1, rows.dtype)

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from lpot_examples.backends.base import Transfer
 from lpot_examples.backends.tensorflow.backend import TensorFlowBackend
 from lpot_examples.backends.tensorflow.constants import stored_weights
 from lpot_examples.backends.tensorflow.formats import Format, detect_format
@@ -17,12 +18,17 @@ from lpot_examples.host import InstructionSet
 
 APPROACHES = ("post_training_static_quant",)
 
+FORM = "pb"
+TRANSFERS = ("onnx",)
+
 CALIBRATION = str((SAMPLE, 2))
 """Changes with what a calibration pass collects."""
 
 __all__ = [
     "APPROACHES",
     "CALIBRATION",
+    "FORM",
+    "TRANSFERS",
     "backend",
     "content",
     "files",
@@ -31,12 +37,25 @@ __all__ = [
     "portable",
     "runnable_file",
     "stored_weights",
+    "transfer",
 ]
 
 
 def backend(network: TensorFlowModel, isa: InstructionSet, *, approach: str) -> TensorFlowBackend:
     """Return the backend of an opened network; there is one approach."""
     return TensorFlowBackend(network, isa)
+
+
+def transfer(backend: TensorFlowBackend, isa: InstructionSet, form: str) -> Transfer:
+    """Return the way to another form of a network.
+
+    Raises:
+        ModelError: If the network has none.
+    """
+    from lpot_examples.backends.onnx.transfer import OnnxTransfer
+
+    assert form == "onnx", form
+    return OnnxTransfer(backend, isa)
 
 
 def content(network: TensorFlowModel) -> tuple[str, int]:

@@ -170,6 +170,10 @@ class TensorFlowModel:
         shape = None if rank is None else tuple(tensor.shape.as_list())
         return shape, np.dtype(tensor.dtype.as_numpy_dtype)
 
+    def output_spec(self, name: str) -> Spec:
+        """Return the same of an output."""
+        return self.input_spec(name)
+
     def close(self) -> None:
         """Release the session's memory; a later call opens a new one."""
         if "session" in self.__dict__:

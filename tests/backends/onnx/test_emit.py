@@ -259,3 +259,29 @@ def test_reasons_for_fp32(build):
     built = build(encoder_network())
     reasons = Counter(group.reason for group in built.backend.op_graph.groups)
     assert reasons["its weights are computed at run time"] == 4
+
+
+def mixed_network(*, relu):
+    """A concatenation of what is negative with what a Relu (or nothing) is behind, and readers."""
+    maker = NetworkMaker()
+    parts = [maker.conv("image", (3, 4)), maker.conv("image", (3, 4))]
+    parts[0] = maker.op("Relu", parts[:1]) if relu else parts[0]
+    pooled = maker.op("MaxPool", parts[:1], kernel_shape=[2, 2], strides=[2, 2])
+    other = maker.op("MaxPool", parts[1:], kernel_shape=[2, 2], strides=[2, 2])
+    x = maker.op("Concat", [pooled, other], axis=1)
+    x = maker.op("Concat", [x, other], axis=1)
+    return maker.model({"image": ["batch", 3, 8, 8]}, {maker.conv(x, (12, 4)): ["batch", 4, 4, 4]})
+
+
+@pytest.mark.parametrize("relu", [True, False])
+def test_a_relu_beside_negative_values_is_still_a_part_of_its_kernel(build, tmp_path, relu):
+    built = build(mixed_network(relu=relu))
+    model = built.emit(TuningConfig())
+    found = runs_as(model, tmp_path)
+    assert found["QLinearConv"] == 3
+    assert found["QLinearConcat"] == 2
+    assert found["Conv"] == found["FusedConv"] == found["Relu"] == 0
+    assert built.error(model) < 1e-3
+    scales = {node.input[1] for node in model.proto.graph.node if node.op_type == "QuantizeLinear"}
+    # The image, the output and, between them, one encoding for all, or one for each part and all.
+    assert len(scales) == (5 if relu else 3)

@@ -8,6 +8,7 @@ from onnx import shape_inference
 from lpot_examples.backends.onnx.graph import Graph
 from lpot_examples.backends.onnx.passes import (
     average_to_depthwise,
+    bias_into_product,
     run_all,
     shuffles_to_gathers,
     softmax_of_rows,
@@ -222,3 +223,32 @@ def test_a_shuffled_network_in_int8_moves_codes(build):
     decided = built.backend.explain(TuningConfig(), built.statistics, {})
     moved = [one for one in decided if one.type in ("Gather", "Concat")]
     assert [one.precision for one in moved if "chosen" in one.name] == ["int8"] * 4
+
+
+def product(*, rank=2, bias=(3,), twice=False):
+    """A product with a bias, of what has so many axes."""
+    maker = NetworkMaker()
+    x = maker.op("GlobalAveragePool", ["image"])
+    x = maker.op("Flatten", [x]) if rank == 2 else maker.op("Squeeze", [x, maker.constant([3])])
+    x = maker.op("Transpose", [x], perm=[0, 2, 1]) if rank == 3 else x
+    made = maker.matmul(x, (4, 3))
+    values = np.linspace(-1, 1, int(np.prod(bias))).reshape(bias).astype(np.float32)
+    y = maker.op("Add", [maker.constant(values), made])
+    shapes = {y: [None] * rank, **({made: [None] * rank} if twice else {})}
+    model = maker.model({"image": ["batch", 4, SIZE, SIZE]}, shapes)
+    name_nodes(model)
+    return shape_inference.infer_shapes(model, data_prop=True)
+
+
+def test_a_bias_becomes_a_part_of_its_product():
+    model = product()
+    made = bias_into_product.run(model)
+    assert types(made)[-1] == "Gemm" and "MatMul" not in types(made)
+    (wanted,), (found,) = outputs(model, image()), outputs(made, image())
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("how", [{"rank": 3}, {"bias": (1,)}, {"bias": (1, 3)}, {"twice": True}])
+def test_what_is_no_bias_of_a_product_of_two_matrices_stays(how):
+    model = product(**how)
+    assert bias_into_product.run(model) is model

@@ -12,11 +12,12 @@ from onnx import shape_inference
 
 from lpot_examples.backends.onnx.passes import (
     average_to_depthwise,
+    bias_into_product,
     shuffles_to_gathers,
     softmax_of_rows,
 )
 
-_PASSES = (average_to_depthwise, softmax_of_rows, shuffles_to_gathers)
+_PASSES = (bias_into_product, average_to_depthwise, softmax_of_rows, shuffles_to_gathers)
 
 
 def run_all(model: Any) -> Any:
