@@ -18,6 +18,7 @@ MODULES = {
     "google-crc32c": "google_crc32c",
     "neural-compressor-tf": "neural_compressor",
     "pillow": "PIL",
+    "pytest-xdist": "xdist",
     "scikit-learn": "sklearn",
 }
 

@@ -144,6 +144,7 @@ def test_importing_loads_no_framework():
     assert run.stdout.strip() == "[]", run.stderr
 
 
+@pytest.mark.alone
 def test_help_is_quick():
     """Best of five; where others keep the cores busy, the CPU time it takes is what counts."""
     best = [float("inf")] * 2

@@ -12,6 +12,7 @@ from lpot_examples import EvaluationResult, LpotError, Quantization, load_model
 from lpot_examples.data.digits import load_digits
 from lpot_examples.errors import ModelError
 from lpot_examples.events import Listener
+from lpot_examples.testing.compilation import compile_graph
 
 ROOT = Path(__file__).parents[1]
 FROZEN = ROOT / "classification" / "digits" / "digits.pb"
@@ -220,8 +221,11 @@ def test_the_input_is_not_overwritten(infer, elsewhere):
 
 
 def test_an_int8_model_is_refused(infer, elsewhere):
-    quantizer = Quantization("digits.yaml")
-    quantizer(FROZEN, infer, output=elsewhere / "int8.pb")
+    fp32 = load_model(FROZEN)
+    ends = {"inputs": fp32.input_names, "outputs": fp32.output_names}
+    batches = [{"input": infer.digits.images[:20]}]
+    int8 = compile_graph(fp32.graph_def, **ends, batches=batches).emit().graph_def
+    (elsewhere / "int8.pb").write_bytes(int8.SerializeToString())
     with pytest.raises(ModelError, match="already quantized"):
         Quantization("digits.yaml")(elsewhere / "int8.pb", infer)
 

@@ -85,6 +85,7 @@ def train(model: keras.Model, data: Digits, arguments: argparse.Namespace) -> No
     steps = arguments.epochs * (len(data.images) // arguments.batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(arguments.learning_rate, steps, alpha=0.01)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-3, use_ema=True, ema_momentum=0.99)
+    optimizer.build(model.trainable_variables)  # or the first step would be traced twice
 
     @tf.function
     def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -143,7 +143,10 @@ class _Source:
         stem = self._label.replace("/", "-")
         if not to_onnx:
             return self._frozen(self._folder / f"{stem}.pb"), "frozen"
-        from lpot_examples.backends.onnx.from_tensorflow import convert, require_converter
+        from lpot_examples.backends.onnx.conversion.from_tensorflow import (
+            convert,
+            require_converter,
+        )
         from lpot_examples.backends.onnx.model import save_proto
 
         self._tell(f"Converting {self._label} to ONNX for {title}…")

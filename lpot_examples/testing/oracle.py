@@ -25,9 +25,8 @@ def emitted_weights(emitted: Graph, names: Builder, group: ComputeGroup) -> Quan
         group: An int8 group of the plan.
     """
     prefix = names.name(group.anchor)
-    (kernel,) = (
-        node for node in emitted if node.op == COMPUTE[group.op] and f"{prefix}/bias" in node.input
-    )
+    readers = emitted.readers(f"{prefix}/bias")
+    (kernel,) = (node for node in readers if node.op == COMPUTE[group.op])
     codes, peak = emitted.constant(kernel.input[1]), emitted.constant(f"{prefix}/weights_max")
     if codes is None or peak is None:
         raise AssertionError(f"the kernel of '{group.anchor}' has no constant weights")

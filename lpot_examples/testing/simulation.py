@@ -130,7 +130,8 @@ class Simulation:
 
     @cached_property
     def _simulator(self) -> Any:
-        return int8_session(self._graph.to_graph_def())
+        # Optimizing takes longer than its few runs.
+        return int8_session(self._graph.to_graph_def(), optimize=False)
 
     @cached_property
     def _int8(self) -> Any:

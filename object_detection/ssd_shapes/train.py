@@ -255,6 +255,7 @@ def train(model: keras.Model, data: SceneArrays, arguments: argparse.Namespace) 
     optimizer = keras.optimizers.AdamW(
         schedule, weight_decay=1e-3, use_ema=True, ema_momentum=0.998, clipnorm=5.0
     )
+    optimizer.build(model.trainable_variables)  # or the first step would be traced twice
     step = make_step(model, optimizer)
     started, category, location = time.monotonic(), [], []
     source = batches(data, arguments.batch_size, arguments.steps, arguments.seed)

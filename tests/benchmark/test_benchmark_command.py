@@ -71,6 +71,7 @@ def invoke(*arguments):
     return result
 
 
+@pytest.mark.alone
 def test_two_models_are_timed_against_each_other(graphs, tmp_path):
     result = invoke(
         f"--input_model={graphs}/conv8.pb,{graphs}/conv1.pb",

@@ -15,6 +15,8 @@ from lpot_examples.benchmark.interleaved import (
 )
 from lpot_examples.benchmark.load import ForeignLoad
 
+pytestmark = pytest.mark.alone  # measures time
+
 
 class Recorder:
     """A player that only notes what it is told."""

@@ -15,6 +15,8 @@ from lpot_examples.benchmark.runner import benchmark, compare, named, share_core
 from lpot_examples.benchmark.worker import Job
 from lpot_examples.errors import ModelError
 
+pytestmark = pytest.mark.alone  # measures time
+
 HERE = Path(__file__).parent
 LOADER = "stand_in_models:load"
 

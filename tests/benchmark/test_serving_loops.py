@@ -7,6 +7,8 @@ from lpot_examples.benchmark.serving import loops
 from lpot_examples.benchmark.serving.arrivals import poisson
 from lpot_examples.benchmark.serving.loops import closed_loop, open_loop
 
+pytestmark = pytest.mark.alone  # measures time
+
 
 class Time:
     """A clock that only sleeping, looking at it and running the model move on."""

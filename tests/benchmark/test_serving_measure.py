@@ -19,6 +19,8 @@ from lpot_examples.benchmark.stats import LatencyStats
 from lpot_examples.benchmark.worker import Job
 from lpot_examples.errors import LpotError, ModelError
 
+pytestmark = pytest.mark.alone  # measures time
+
 HERE = Path(__file__).parent
 LOADER = "stand_in_models:load"
 

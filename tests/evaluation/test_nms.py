@@ -43,6 +43,7 @@ def test_classes_do_not_suppress_each_other():
     assert kept.tolist() == [1, 2]
 
 
+@pytest.mark.alone
 def test_speed():
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 300, (484, 2))

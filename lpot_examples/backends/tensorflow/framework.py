@@ -52,7 +52,7 @@ def transfer(backend: TensorFlowBackend, isa: InstructionSet, form: str) -> Tran
     Raises:
         ModelError: If the network has none.
     """
-    from lpot_examples.backends.onnx.transfer import OnnxTransfer
+    from lpot_examples.backends.onnx.conversion.transfer import OnnxTransfer
 
     assert form == "onnx", form
     return OnnxTransfer(backend, isa)

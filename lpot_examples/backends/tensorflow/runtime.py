@@ -3,35 +3,53 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
+
+# TensorFlow imports it as its last act, and with it Keras, scikit-learn, SciPy and Matplotlib.
+_KERAS = "keras.src.optimizers"
 
 
 @cache
 def import_tensorflow() -> Any:
-    """Import TensorFlow with its start-up messages silenced.
+    """Import TensorFlow with its start-up messages silenced, and without Keras.
 
     A user's own ``TF_CPP_MIN_LOG_LEVEL`` is respected. The C++ runtime writes a few lines before
-    it reads that variable, so standard error is held back during the import itself.
+    it reads that variable, so standard error is held back during the import itself. Keras is left
+    to those who use it: ``tensorflow.keras`` imports it then.
 
     Returns:
         The ``tensorflow`` module.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
+    quiet = os.environ["TF_CPP_MIN_LOG_LEVEL"] != "0"
+    with _StderrHeld() if quiet else nullcontext(), _keras_left_out():
         import tensorflow as tf
-    else:
-        with _StderrHeld():
-            import tensorflow as tf
+    if quiet:
         tf.get_logger().setLevel("ERROR")
     return tf
+
+
+@contextmanager
+def _keras_left_out() -> Iterator[None]:
+    """Let the import of what TensorFlow wants of Keras fail, which TensorFlow allows for."""
+    if "keras" in sys.modules:
+        yield
+        return
+    sys.modules[_KERAS] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[_KERAS]
 
 
 class _StderrHeld:
     """Hold back file descriptor 2; what was written is shown only if the block raises."""
 
     def __enter__(self) -> None:
-        import sys
         import tempfile
 
         sys.stderr.flush()
@@ -40,8 +58,6 @@ class _StderrHeld:
         os.dup2(self._held.fileno(), 2)
 
     def __exit__(self, kind: object, *_: object) -> None:
-        import sys
-
         sys.stderr.flush()
         os.dup2(self._saved, 2)
         os.close(self._saved)

@@ -17,6 +17,8 @@ from lpot_examples.testing.onnx_networks import (
     resnet_network,
 )
 
+pytestmark = pytest.mark.alone  # measures time
+
 # Costs are compared with measurements on machines that do other things as well.
 GENEROUS = 12
 CONFIG = TuningConfig()

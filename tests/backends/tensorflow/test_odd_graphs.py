@@ -227,7 +227,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("damage", "message"), REFUSED.items(), ids=lambda item: str(item)[:24])
+@pytest.mark.parametrize(
+    ("damage", "message"), REFUSED.items(), ids=[damage.__name__ for damage in REFUSED]
+)
 def test_broken_graphs_are_refused_at_load(damage, message, tmp_path):
     graph_def = build(plain)
     damage(graph_def)

@@ -13,6 +13,8 @@ from lpot_examples.graph import LatencyMap, TuningConfig
 from lpot_examples.host import INSTRUCTION_SETS, host_info
 from lpot_examples.search.allocation import allocate, predict
 
+pytestmark = pytest.mark.alone  # measures time
+
 # Costs are compared with measurements on machines that do other things as well.
 GENEROUS = 12
 CONFIG = TuningConfig()

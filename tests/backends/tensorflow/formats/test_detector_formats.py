@@ -1,5 +1,7 @@
 """TF1 detectors as checkpoint and SavedModel: the same network as the frozen file, to the bit."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from networks import run
@@ -33,16 +35,26 @@ def photos(count, seed=0, height=66, width=82):
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
 
 
-@pytest.fixture(scope="module", params=list(SPECS))
-def written(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp(request.param)
-    write_detector(SPECS[request.param], folder)
-    return SPECS[request.param], folder
+frozen_graph = cache(build_detector)
 
 
-def test_each_format_is_the_frozen_network(written):
-    spec, folder = written
-    frozen = TensorFlowModel(build_detector(spec))
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Write a detector of SPECS once and return the folder: ``written("mask_rcnn")``."""
+
+    @cache
+    def write(name):
+        folder = tmp_path_factory.mktemp(name)
+        write_detector(SPECS[name], folder)
+        return folder
+
+    return write
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_each_format_is_the_frozen_network(name, written):
+    spec, folder = SPECS[name], written(name)
+    frozen = TensorFlowModel(frozen_graph(spec))
     feed = {INPUT: photos(2)}
     expected = dict(zip(frozen.output_names, run(frozen, feed), strict=True))
     for path in (folder, folder / "model.ckpt", folder / "saved_model"):
@@ -78,11 +90,10 @@ class Agreement:
 
 
 @pytest.mark.slow
-def test_a_detector_is_tuned_from_its_saved_model(tmp_path, monkeypatch):
+def test_a_detector_is_tuned_from_its_saved_model(written, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     spec = SPECS["mask_rcnn"]
-    write_detector(spec, tmp_path)
-    source = tmp_path / "saved_model"
+    source = written("mask_rcnn") / "saved_model"
     (tmp_path / "tune.yaml").write_text(
         "model:\n  name: detector\n  framework: tensorflow\n"
         "  inputs: image_tensor\n"
@@ -91,7 +102,7 @@ def test_a_detector_is_tuned_from_its_saved_model(tmp_path, monkeypatch):
         "tuning:\n  accuracy_criterion:\n    relative: 0.3\n"
         "  exit_policy:\n    max_trials: 1\n"
     )
-    frozen = TensorFlowModel(build_detector(spec), outputs=output_names(spec))
+    frozen = TensorFlowModel(frozen_graph(spec), outputs=output_names(spec))
     result = tune(
         load_spec(tmp_path / "tune.yaml"),
         source,

@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from lpot_examples.backends.onnx.transfer import OnnxTransfer
+from lpot_examples.backends.onnx.conversion.transfer import OnnxTransfer
 from lpot_examples.backends.tensorflow.backend import TensorFlowBackend
 from lpot_examples.backends.tensorflow.model import TensorFlowModel
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow
@@ -74,7 +74,7 @@ def test_the_fp32_networks_are_the_same(way, batches):
 
 
 def test_a_wrong_conversion_is_seen(tuned, batches, monkeypatch):
-    import lpot_examples.backends.onnx.transfer as module
+    import lpot_examples.backends.onnx.conversion.transfer as module
 
     real = module.convert_tracked
 

@@ -17,11 +17,11 @@ import numpy as np
 
 from lpot_examples.backends.base import Transferred
 from lpot_examples.backends.onnx.backend import OnnxBackend
-from lpot_examples.backends.onnx.counterparts import counterparts
-from lpot_examples.backends.onnx.from_tensorflow import convert_tracked
+from lpot_examples.backends.onnx.conversion.counterparts import counterparts
+from lpot_examples.backends.onnx.conversion.from_tensorflow import convert_tracked
+from lpot_examples.backends.onnx.conversion.translated import translate
 from lpot_examples.backends.onnx.model import OnnxModel
 from lpot_examples.backends.onnx.proto import Array
-from lpot_examples.backends.onnx.translated import translate
 from lpot_examples.backends.tensorflow.backend import Cleaned, TensorFlowBackend
 from lpot_examples.calibration.statistics import Statistics
 from lpot_examples.errors import ModelError

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from lpot_examples.backends.onnx.clean import clean
-from lpot_examples.backends.onnx.from_tensorflow import convert, convert_tracked, require_converter
+from lpot_examples.backends.onnx.conversion.from_tensorflow import (
+    convert,
+    convert_tracked,
+    require_converter,
+)
 from lpot_examples.backends.onnx.model import OnnxModel
 from lpot_examples.backends.tensorflow.model import TensorFlowModel
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow

@@ -1,0 +1,1 @@
+"""From TensorFlow to ONNX: networks, and the decisions and scales of tuned ones."""
