@@ -8,10 +8,10 @@ import os
 
 import pytest
 
-from lpot_examples.host import available_cores
+from lpot_examples.host import available_cores, host_info
 
-# Each holds a TensorFlow of its own, of up to 3 GB.
 MOST_PROCESSES = 4
+MEMORY_OF_A_PROCESS = 3 << 30
 
 
 def pytest_addoption(parser):
@@ -26,11 +26,15 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     # pytest-xdist says 80. What commands print is looked at as it is written to files.
     os.environ.pop("COLUMNS", None)
+    # As `import_tensorflow` does; some tests import TensorFlow before that has.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, for -n auto
 def pytest_xdist_auto_num_workers(config):
-    return min(len(available_cores()), MOST_PROCESSES)
+    memory = host_info().memory_bytes or MOST_PROCESSES * MEMORY_OF_A_PROCESS
+    count = min(len(available_cores()), memory // MEMORY_OF_A_PROCESS, MOST_PROCESSES)
+    return count if count > 1 else 0
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -101,3 +101,9 @@ def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if not target.startswith(("http://", "https://", "#", "mailto:")):
             assert (path.parent / target.partition("#")[0]).exists(), target
+
+
+def test_no_two_test_files_share_a_name():
+    """Each is imported under its name alone."""
+    names = sorted(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert names == sorted(set(names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,42 @@ Feed = Array | Mapping[str, Array]
 Shape = tuple[int | None, ...] | None
 Spec = tuple[Shape, np.dtype[Any]]
 """Shape (None for a free dimension or rank) and dtype of an input."""
+
+
+class Runnable(ABC):
+    """A network that is called on a batch, whatever runs it.
+
+    Attributes:
+        input_names: Names of its inputs, in the order in which arrays are given.
+        output_names: Names of its outputs, in the order in which arrays are returned.
+    """
+
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+
+    def __call__(self, batch: Feed) -> Any:
+        """Run the model on a batch.
+
+        Args:
+            batch: An array, or arrays by input name for several inputs.
+
+        Returns:
+            The output array, or a tuple in the order of ``output_names`` for several outputs.
+        """
+        results = self.run(self.output_names, batch)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    @abstractmethod
+    def run(self, outputs: Sequence[str], feed: Feed) -> list[Array]:
+        """Run the network.
+
+        Args:
+            outputs: Names of tensors.
+            feed: One array for a model of one input, or arrays by input name.
+
+        Raises:
+            DataError: If the arrays do not fit the model's inputs.
+        """
 
 
 def by_name(feed: Feed, names: Sequence[str]) -> dict[str, Array]:

@@ -19,6 +19,7 @@ from openvino.frontend import FrontEndManager
 from lpot_examples.backends.feeding import (
     Array,
     Feed,
+    Runnable,
     Spec,
     check_names,
     mismatch,
@@ -44,7 +45,7 @@ _NOISE = re.compile(
 )
 
 
-class OpenVinoModel:
+class OpenVinoModel(Runnable):
     """A network on OpenVINO. ``model(batch)`` runs it.
 
     Images may come with their channels last where the network has them first, and the size of a
@@ -92,18 +93,6 @@ class OpenVinoModel:
     def input_spec(self, name: str) -> Spec:
         """Return the shape (None for a free dimension or rank) and dtype of an input."""
         return self._specs[name]
-
-    def __call__(self, batch: Feed) -> Any:
-        """Run the model on a batch.
-
-        Args:
-            batch: An array, or arrays by input name for several inputs.
-
-        Returns:
-            The output array, or a tuple in the order of ``output_names`` for several outputs.
-        """
-        results = self.run(self.output_names, batch)
-        return results[0] if len(results) == 1 else tuple(results)
 
     def run(self, outputs: Sequence[str], feed: Feed) -> list[Array]:
         """Run the network.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -22,9 +22,18 @@ def timed(ratios: Sequence[float], *, runner_up: float | None = None) -> Benchma
     rounds = {"fp32": [np.full(5, ratio) for ratio in ratios], "int8": [np.ones(5)] * len(ratios)}
     if runner_up is not None:
         rounds["runner_up"] = [np.full(5, runner_up)] * len(ratios)
+    return quiet({name: LatencyStats(rounds_ms=tuple(one)) for name, one in rounds.items()})
+
+
+def quiet(latency: Mapping[str, LatencyStats]) -> BenchmarkReport:
+    """Return a comparison that nothing disturbed.
+
+    Args:
+        latency: By name; the first is the baseline.
+    """
     return BenchmarkReport(
-        latency={name: LatencyStats(rounds_ms=tuple(one)) for name, one in rounds.items()},
-        models={name: name for name in rounds},
+        latency=latency,
+        models={name: name for name in latency},
         noise=Noise(rounds=8, kept=8, foreign=0.0, quiet=True),
         host=host_info(),
         cores=((0,),),

@@ -12,7 +12,7 @@ from typing import Any
 import onnx
 from onnx import external_data_helper
 
-from lpot_examples.backends.feeding import Feed, Spec, check_names, mismatch, run_fitted
+from lpot_examples.backends.feeding import Feed, Runnable, Spec, check_names, mismatch, run_fitted
 from lpot_examples.backends.onnx.proto import Array, copy_of, dtype_of, own_inputs, shape_of
 from lpot_examples.backends.onnx.reading import check_model, read_model
 from lpot_examples.backends.onnx.runtime import (
@@ -27,7 +27,7 @@ LARGEST = (1 << 31) - (1 << 24)
 """Bytes that fit one file, a message of protobuf; what is larger gets a second one for weights."""
 
 
-class OnnxModel:
+class OnnxModel(Runnable):
     """An ONNX network. ``model(batch)`` runs it on ONNX Runtime.
 
     Images may come with their channels last, see `channels_first`. Where the size of a batch is
@@ -81,18 +81,6 @@ class OnnxModel:
         """Return the same of an output, as far as the file says it."""
         found = next(one for one in self.proto.graph.output if one.name == name)
         return shape_of(found), dtype_of(found)
-
-    def __call__(self, batch: Feed) -> Any:
-        """Run the model on a batch.
-
-        Args:
-            batch: An array, or arrays by input name for several inputs.
-
-        Returns:
-            The output array, or a tuple in the order of ``output_names`` for several outputs.
-        """
-        results = self.run(self.output_names, batch)
-        return results[0] if len(results) == 1 else tuple(results)
 
     def run(self, outputs: Sequence[str], feed: Feed) -> list[Array]:
         """Run the network.

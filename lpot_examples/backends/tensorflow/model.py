@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lpot_examples.backends.feeding import Array, Feed, Spec, by_name, mismatch
+from lpot_examples.backends.feeding import Array, Feed, Runnable, Spec, by_name, mismatch
 from lpot_examples.backends.tensorflow.graphdef import split_name
 from lpot_examples.backends.tensorflow.runtime import import_tensorflow, session_config
 from lpot_examples.errors import DataError, ModelError, OutputError, nearest
@@ -20,7 +20,7 @@ from lpot_examples.errors import DataError, ModelError, OutputError, nearest
 _NOT_OUTPUTS = frozenset({"Const", "Placeholder", "NoOp", "Assert", "PlaceholderWithDefault"})
 
 
-class TensorFlowModel:
+class TensorFlowModel(Runnable):
     """A frozen graph. ``model(batch)`` runs it; ``model.graph`` and ``model.graph_def`` give it.
 
     Args:
@@ -123,18 +123,6 @@ class TensorFlowModel:
         except tf.errors.InvalidArgumentError as error:
             raise DataError(self._feed_message(feed, error)) from error
         return result
-
-    def __call__(self, batch: Feed) -> Any:
-        """Run the model on a batch.
-
-        Args:
-            batch: An array, or arrays by input name for several inputs.
-
-        Returns:
-            The output array, or a tuple in the order of ``output_names`` for several outputs.
-        """
-        results = self.run(self.output_names, batch)
-        return results[0] if len(results) == 1 else tuple(results)
 
     def save(self, path: str | Path) -> Path:
         """Write the frozen graph, whole or not at all.

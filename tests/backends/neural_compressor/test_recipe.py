@@ -1,13 +1,13 @@
 """What Neural Compressor is asked for, from a configuration."""
 
-import tensorflow as tf
-
 from lpot_examples.backends.neural_compressor.recipe import RecipeBook, as_given
 from lpot_examples.graph import Group, Op, OpGraph, Precision, TuningConfig
 
 
 def network():
     """x ─► first ─► pool ─► second ─┬─► Concat;  x ─► raw_pool, x ─► odd (not a group)."""
+    import tensorflow as tf
+
     with tf.Graph().as_default() as graph:
         x = tf.compat.v1.placeholder(tf.float32, [None, 8, 8, 4], name="x")
         weights = tf.constant(0.1, shape=[1, 1, 4, 4])

@@ -1,15 +1,15 @@
 """What Neural Compressor made of each op; the names are those of networks it wrote."""
 
-from tensorflow.core.framework import graph_pb2, types_pb2
-
 from lpot_examples.backends.base import FRAGILE
 from lpot_examples.backends.neural_compressor.written import WrittenGraph
 from lpot_examples.graph import Group, Op, OpGraph, Precision
 
-U8, S8 = types_pb2.DT_QUINT8, types_pb2.DT_QINT8
+U8, S8 = 12, 11  # DT_QUINT8 and DT_QINT8 of TensorFlow
 
 
 def written(*nodes):
+    from tensorflow.core.framework import graph_pb2
+
     graph = graph_pb2.GraphDef()
     for name, op, *kind in nodes:
         node = graph.node.add(name=name, op=op)

@@ -104,7 +104,7 @@ def decibels(network, wanted, found, simulation):
 
 def _per_tensor(compilation, emitted):
     config = TuningConfig(per_tensor=frozenset(emitted.plan.groups), bias_correction=True)
-    return Simulation(compilation, compilation.emit(config), config)
+    return Simulation(compilation, compilation.emit(config), config, optimize=False)
 
 
 def oracle(compilation, emitted, deviation, feed):

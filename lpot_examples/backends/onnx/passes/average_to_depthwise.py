@@ -20,7 +20,7 @@ import numpy as np
 from lpot_examples.backends.onnx import proto
 from lpot_examples.backends.onnx.graph import Graph
 from lpot_examples.backends.onnx.kernels import ARITHMETIC, COMPUTE, MOVEMENTS
-from lpot_examples.backends.onnx.passes.names import Names, replaced
+from lpot_examples.backends.onnx.passes.names import Names, rewrite_nodes
 from lpot_examples.backends.onnx.proto import attribute, is_standard
 
 # Beyond this many pixels under the window, the weights would take more than the pool does.
@@ -47,14 +47,7 @@ class Match:
 
 def run(model: Any) -> Any:
     """Return the model with all such pools rewritten; the same one if there are none."""
-    graph = Graph(model)
-    names = Names(graph)
-    new = {}
-    for name, node in graph.nodes.items():
-        match = check(graph, node)
-        if isinstance(match, Match):
-            new[name] = [rewrite(match, names)]
-    return replaced(graph, new, names.constants) if new else model
+    return rewrite_nodes(model, check, rewrite)
 
 
 def check(graph: Graph, node: Any) -> Match | str | None:
@@ -78,14 +71,14 @@ def check(graph: Graph, node: Any) -> Match | str | None:
     return Match(node, shape[1], (window[0], window[1]))
 
 
-def rewrite(match: Match, names: Names) -> Any:
+def rewrite(match: Match, names: Names) -> list[Any]:
     """Return what takes the node's place; it keeps its name."""
     node, window = match.node, match.window
     values = np.full((match.channels, 1, *window), 1 / math.prod(window), np.float32)
     weights = names.constant(f"{node.name}/weights", values)
     kept = ("kernel_shape", "strides", "pads", "auto_pad", "dilations")
     how = {one.name: attribute(node, one.name) for one in node.attribute if one.name in kept}
-    return proto.node(
+    made = proto.node(
         "Conv",
         [node.input[0], weights],
         node.output[0],
@@ -93,6 +86,7 @@ def rewrite(match: Match, names: Names) -> Any:
         group=match.channels,
         **how,
     )
+    return [made]
 
 
 def _leads(node: Any, step: Callable[[Any], Iterable[Any]]) -> bool:

@@ -1,12 +1,15 @@
-"""Names for what passes add."""
+"""What passes share: names for what they add, and rewriting node by node."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from lpot_examples.backends.onnx import proto
 from lpot_examples.backends.onnx.graph import Graph
 from lpot_examples.backends.onnx.proto import Array
+
+Match = TypeVar("Match")
 
 
 class Names:
@@ -53,3 +56,25 @@ def replaced(graph: Graph, new: dict[str, list[Any]], constants: list[Any]) -> A
         made.graph.node.extend(new.get(name, [node]))
     made.graph.initializer.extend(constants)
     return made
+
+
+def rewrite_nodes(
+    model: Any,
+    check: Callable[[Graph, Any], Match | str | None],
+    rewrite: Callable[[Match, Names], list[Any]],
+) -> Any:
+    """Return the model with every node rewritten that matches; the same one if none does.
+
+    Args:
+        model: A cleaned network; not changed.
+        check: Returns a match of a node, the reason why it declines, or None for other ops.
+        rewrite: Returns the nodes that take the place of a match.
+    """
+    graph = Graph(model)
+    names = Names(graph)
+    new = {}
+    for name, node in graph.nodes.items():
+        match = check(graph, node)
+        if match is not None and not isinstance(match, str):
+            new[name] = rewrite(match, names)
+    return replaced(graph, new, names.constants) if new else model

@@ -17,7 +17,7 @@ import numpy as np
 
 from lpot_examples.backends.onnx import proto
 from lpot_examples.backends.onnx.graph import Graph
-from lpot_examples.backends.onnx.passes.names import Names, replaced
+from lpot_examples.backends.onnx.passes.names import Names, rewrite_nodes
 from lpot_examples.backends.onnx.proto import attribute, is_standard
 
 
@@ -38,14 +38,7 @@ class Match:
 
 def run(model: Any) -> Any:
     """Return the model with all such softmaxes rewritten; the same one if there are none."""
-    graph = Graph(model)
-    names = Names(graph)
-    new = {}
-    for name, node in graph.nodes.items():
-        match = check(graph, node)
-        if isinstance(match, Match):
-            new[name] = rewrite(match, names)
-    return replaced(graph, new, names.constants) if new else model
+    return rewrite_nodes(model, check, rewrite)
 
 
 def check(graph: Graph, node: Any) -> Match | str | None:

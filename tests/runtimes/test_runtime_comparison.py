@@ -4,8 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lpot_examples.benchmark.interleaved import Noise
-from lpot_examples.benchmark.result import BenchmarkReport
 from lpot_examples.benchmark.stats import LatencyStats
 from lpot_examples.cli import console
 from lpot_examples.cli.benchmark_tables import print_comparison
@@ -15,6 +13,7 @@ from lpot_examples.evaluation.result import EvaluationResult
 from lpot_examples.host import host_info
 from lpot_examples.runtimes.artifacts import Artifact
 from lpot_examples.runtimes.comparison import Comparison
+from lpot_examples.testing.timings import quiet
 
 # Milliseconds and score by name; None for what cannot be run.
 MEASURED = {
@@ -50,21 +49,10 @@ def comparison(measured=MEASURED, *, timed=True, scored=True, higher=True):
             rounds = tuple(milliseconds * rng.uniform(0.97, 1.03, 10) for _ in range(12))
             latency[name] = LatencyStats(rounds_ms=rounds)
             scores[name] = EvaluationResult(score=score, metric="mAP", samples=64)
-    report = BenchmarkReport(
-        latency=latency,
-        models={name: name for name in latency},
-        noise=Noise(rounds=12, kept=12, foreign=0.0, quiet=True),
-        host=host_info(),
-        cores=((0,),),
-        threads=1,
-        batch_size=1,
-        seconds=1.0,
-        versions={},
-    )
     bars = Bars(criterion=Criterion(relative=0.01, higher_is_better=higher))
     return Comparison(
         artifacts=found,
-        report=report if timed else None,
+        report=quiet(latency) if timed else None,
         scores=scores if scored else {},
         bars=bars if scored else None,
     )
