@@ -177,7 +177,7 @@ def _measured_table(name: str, found: Mapping[str, Any]) -> str:
     ]
     models = found["measured"]["models"]
     for one in models.values():
-        if "latency_ms" not in one:
+        if not one.get("latency_ms"):
             continue
         ours = next(
             other
@@ -187,7 +187,7 @@ def _measured_table(name: str, found: Mapping[str, Any]) -> str:
         mine = np.array(ours["latency_ms"]["round_medians"])
         ratios = mine / np.array(one["latency_ms"]["round_medians"])
         span = median_interval(ratios)
-        score = one.get("accuracy", {}).get("score")
+        score = (one.get("accuracy") or {}).get("score")
         lines.append(
             f"| {Path(one['path']).name} | {one['runtime']} | "
             f"{'' if score is None else f'{score:.4f}'} | {one['latency_ms']['p50']:.2f} | "

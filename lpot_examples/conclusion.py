@@ -212,9 +212,11 @@ class Conclusion:
             return None
         self.listener.stage("Comparing latency with fp32")
         models = {"fp32": self.source, "int8": path}
+        if second is not None:
+            models["runner_up"] = second
         try:
             return measure(
-                models if second is None else {**models, "runner_up": second},
+                models,
                 inputs=tuple(self.backend.input_spec),
                 outputs=self.spec.model.outputs,
                 sample=found.samples[0] if found.samples else None,
@@ -222,10 +224,17 @@ class Conclusion:
                 precision=_PRECISION,
                 folder=temporary_path(self.workspace.scratch),
                 progress=lambda done, total: self.listener.progress("timing", done, total),
+                runtimes=dict.fromkeys(models, self.runtime) if self._is_elsewhere(path) else None,
             )
         except LpotError as error:
             self.listener.warning(f"latency was NOT compared with fp32: {error}")
             return None
+
+    def _is_elsewhere(self, path: Path) -> bool:
+        """Tell whether a file will run on another runtime than its own."""
+        from lpot_examples.runtimes.table import own_runtime
+
+        return self.runtime not in ("", own_runtime(path).name)
 
     def _decisions(
         self, config: TuningConfig, statistics: Statistics, strategy: Strategy | None

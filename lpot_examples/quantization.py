@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from lpot_examples import __version__
 from lpot_examples.errors import LpotError
@@ -48,6 +48,7 @@ def tune(
     trial_timeout: float = 0.0,
     build_eval_func: Callable[[], Any] | None = None,
     emit: Sequence[str] = (),
+    runtime: str | None = None,
 ) -> TuningResult:
     """Find the int8 form of a network that clears the spec's accuracy bar.
 
@@ -75,6 +76,8 @@ def tune(
         emit: Forms that the result shall have: ``pb`` or ``onnx``. That of the network itself is
             always made; ``onnx`` of a network of TensorFlow is written beside it and certified on
             its own.
+        runtime: What the result will run on, ``onnxruntime`` or ``openvino`` for a network in ONNX:
+            evaluations and latencies are those of it. By default the network's own.
 
     Returns:
         The result; ``result.met`` tells whether the bar was cleared, and ``result.certified``
@@ -87,7 +90,7 @@ def tune(
     from lpot_examples.execution.choice import check_options, make_executor
     from lpot_examples.forms import emissions, further_forms, refuse_overwriting
     from lpot_examples.journal import Journal
-    from lpot_examples.runtimes.table import own_runtime
+    from lpot_examples.runtimes.deployed import Deployed, chosen_runtime
     from lpot_examples.trackers.choice import with_trackers
     from lpot_examples.tuner import Tuner
     from lpot_examples.workspace import open_workspace
@@ -97,6 +100,7 @@ def tune(
     check_options(workers, trial_timeout)
     version = _check_engine(engine, target_isa, framework)
     forms = further_forms(emit, framework, engine=engine)
+    where = chosen_runtime(runtime, framework)
     if not workers and hasattr(eval_func, "begin"):
         eval_func.begin()  # photographs are decoded while TensorFlow is being loaded
     target = Path(output) if output is not None else None
@@ -124,6 +128,8 @@ def tune(
     transfers = [framework.transfer(backend, isa, form) for form in forms]
     content, size = framework.content(network)
     identity = _identity(given, backend, content=content, isa=isa.name, evaluator=evaluator)
+    if runtime is not None:
+        identity["runtime"] = where
     workspace = open_workspace(
         spec,
         identity,
@@ -138,6 +144,9 @@ def tune(
         _start(backend, workspace, dataloader)
         _tell_beginning(workspace, journal, listener)
         source = framework.runnable_file(model, network, workspace.fp32)
+        if runtime is not None:
+            backend = cast("Backend", Deployed(backend, where, source=source))
+            listener.note(f"accuracy and latency are those on {where}.")
         listener = with_trackers(
             listener,
             spec,
@@ -178,7 +187,7 @@ def tune(
             listener=listener,
             benchmark_seconds=benchmark_seconds,
             executor=executor,
-            runtime=own_runtime(workspace.output).name,
+            runtime=where,
             emissions=further,
         )
         return tuner.run()

@@ -32,6 +32,9 @@ _EXAMPLES = """Examples:
   run_tuning.sh --topology=digits --config=my.yaml --target_isa=avx2
 
   run_tuning.sh --topology=ssd_shapes --engine=neural_compressor
+
+  run_tuning.sh --topology=fastestdet --input_model=fastestdet.onnx --dataset_location=coco/
+  --runtime=openvino
 """
 
 
@@ -104,6 +107,14 @@ def tune_command(
             metavar="FORMS",
             help="Forms of the result: pb,onnx writes an .onnx file of the same decisions beside "
             "the .pb, certified on ONNX Runtime. (default: the network's own)",
+        ),
+    ] = "",
+    runtime: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What will run the result: openvino for an .onnx network that is deployed there. "
+            "It is evaluated and timed on it. (default: the network's own)",
         ),
     ] = "",
     target_isa: Annotated[
@@ -195,6 +206,7 @@ def tune_command(
             output=output_model,
             engine=engine,
             target_isa=target_isa or None,
+            runtime=runtime or None,
             data_identity=task.data_identity(),
             listener=listener,
             benchmark_seconds=benchmark_seconds,
