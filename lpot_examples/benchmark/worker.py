@@ -17,6 +17,7 @@ the worker, so that none survives its parent.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -102,6 +103,9 @@ def serve(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
         # Before NumPy or TensorFlow start threads: these inherit it, and count cores by it.
         os.sched_setaffinity(0, job.cores)
     runs, failed = _load(job)
+    # What loading left behind stays; looking at it again would take as long as dozens of calls.
+    gc.collect()
+    gc.freeze()
     yield {"ready": True, "failed": failed}
     for line in lines:
         yield _obey(json.loads(line), runs)

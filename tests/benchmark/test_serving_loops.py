@@ -70,3 +70,18 @@ def test_waits_are_those_of_queueing_theory(time):
     latencies = np.array(open_loop(time.model(service), begin=200.0, arrivals=arrivals))
     expected = load * service / (2 * (1 - load))
     assert (latencies - service).mean() == pytest.approx(expected, rel=0.15)
+
+
+def test_collecting_garbage_delays_no_request(time, monkeypatch):
+    """With TensorFlow loaded it takes 0.1 s, and the first requests would queue as long."""
+    collected = []
+
+    def collect():
+        collected.append(time.now)
+        time.now += 0.1
+
+    monkeypatch.setattr(loops.gc, "collect", collect)
+    arrivals = [0.0, 0.01, 0.02]
+    latencies = open_loop(time.model(0.001), begin=100.005, arrivals=arrivals)
+    assert latencies == pytest.approx([0.001] * 3, rel=1e-4)
+    assert collected  # afterwards

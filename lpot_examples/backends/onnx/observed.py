@@ -27,7 +27,7 @@ _REDUCTIONS = ("ReduceMin", "ReduceMax", "ReduceMean")
 _AXES_AS_INPUT = 18  # the opset in which axes of these became an input
 _FLAT = -1
 
-LARGE = 1 << 18
+LARGE = 1 << 17
 """Values of a tensor from which on it is reduced inside the network: below, NumPy is as fast."""
 
 
