@@ -200,6 +200,7 @@ _install() {
     case "$1 ${kept[*]-}" in
         "neural_compressor runtime"*) what="Neural Compressor into .venv (once; a few MB)" ;;
         "openvino runtime"*) what="OpenVINO into .venv (once; about 60 MB)" ;;
+        "dev runtime"*) what="what tests need into .venv (once; about 100 MB)" ;;
     esac
     _set_requirements "$1"
     rm -f "$venv"/.complete-*
