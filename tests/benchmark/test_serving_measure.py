@@ -54,7 +54,7 @@ def test_the_queue_counts_as_it_builds_up():
         found.prepare([setting.layout])
         found.attempt(setting)
         service = found.play(setting.key, Schedule(turn_seconds=0.3)).mean() / 1e3
-        arrivals = poisson(0.75 / service, 1.5, seed=5)
+        arrivals = poisson(0.85 / service, 1.5, seed=7)
         latencies = found.serve(setting, arrivals)
     expected, free = [], 0.0
     for arrival in arrivals:
