@@ -101,6 +101,7 @@ def tune(
     version = _check_engine(engine, target_isa, framework)
     forms = further_forms(emit, framework, engine=engine)
     where = chosen_runtime(runtime, framework)
+    elsewhere = where != chosen_runtime(None, framework)
     if not workers and hasattr(eval_func, "begin"):
         eval_func.begin()  # photographs are decoded while TensorFlow is being loaded
     target = Path(output) if output is not None else None
@@ -128,7 +129,7 @@ def tune(
     transfers = [framework.transfer(backend, isa, form) for form in forms]
     content, size = framework.content(network)
     identity = _identity(given, backend, content=content, isa=isa.name, evaluator=evaluator)
-    if runtime is not None:
+    if elsewhere:
         identity["runtime"] = where
     workspace = open_workspace(
         spec,
@@ -144,7 +145,7 @@ def tune(
         _start(backend, workspace, dataloader)
         _tell_beginning(workspace, journal, listener)
         source = framework.runnable_file(model, network, workspace.fp32)
-        if runtime is not None:
+        if elsewhere:
             backend = cast("Backend", Deployed(backend, where, source=source))
             listener.note(f"accuracy and latency are those on {where}.")
         listener = with_trackers(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -102,51 +102,54 @@ def check_names(names: Sequence[str], kind: str, found: Sequence[str], source: s
         )
 
 
-def run_fitted(
-    feed: Feed,
-    specs: Mapping[str, Spec],
-    run: Callable[[dict[str, Array]], list[Array]],
-    *,
-    names: Sequence[str],
-    outputs: Sequence[str],
-    source: str,
-) -> list[Array]:
-    """Run a network on a batch as users have it.
+class Fitting(Runnable):
+    """A network that takes batches as users have them.
 
     Images may come with their channels last, see `channels_first`. Where the size of a batch is
     built into the network, larger batches are run in parts.
 
-    Args:
-        feed: Arrays by input name, or as `by_name` takes them.
-        specs: Shape and dtype by input name.
-        run: Runs the network on arrays by input name; returns the outputs.
-        names: The inputs, in order.
-        outputs: Names of the outputs, for messages.
+    Attributes:
         source: Where the network came from, for messages.
-
-    Raises:
-        DataError: If the arrays do not fit the inputs.
     """
-    arrays = {
-        name: channels_first(np.asarray(array), specs[name][0])
-        for name, array in by_name(feed, names).items()
-    }
-    built_in, given = _built_in(specs), {len(a) for a in arrays.values() if a.ndim}
-    if built_in is None or given == {built_in} or len(given) != 1:
-        return run(arrays)
-    count, parts = given.pop(), []
-    for start in range(0, count, built_in):
-        # The last part is filled up.
-        rows = np.minimum(np.arange(start, start + built_in), count - 1)
-        parts.append(run({name: a[rows] if a.ndim else a for name, a in arrays.items()}))
-    for name, result in zip(outputs, parts[0], strict=True):
-        if result.ndim == 0 or len(result) != built_in:
-            raise DataError(
-                f"{source} takes batches of {built_in}, and its output '{name}' "
-                f"{list(result.shape)} cannot be put together from several; give batches of "
-                f"{built_in}."
-            )
-    return [np.concatenate(column)[:count] for column in zip(*parts, strict=True)]
+
+    source: str
+    _specs: Mapping[str, Spec]
+
+    def input_spec(self, name: str) -> Spec:
+        """Return the shape (None for a free dimension or rank) and dtype of an input."""
+        return self._specs[name]
+
+    @abstractmethod
+    def _run(self, outputs: Sequence[str], arrays: Mapping[str, Array]) -> list[Array]:
+        """Run the network on arrays that fit its inputs, by name."""
+
+    def _run_fitted(self, outputs: Sequence[str], feed: Feed) -> list[Array]:
+        """Run the network on a batch that may have to be moved or taken apart.
+
+        Raises:
+            DataError: If the arrays do not fit the inputs.
+        """
+        arrays = {
+            name: channels_first(np.asarray(array), self._specs[name][0])
+            for name, array in by_name(feed, self.input_names).items()
+        }
+        built_in, given = _built_in(self._specs), {len(a) for a in arrays.values() if a.ndim}
+        if built_in is None or given == {built_in} or len(given) != 1:
+            return self._run(outputs, arrays)
+        count, parts = given.pop(), []
+        for start in range(0, count, built_in):
+            # The last part is filled up.
+            rows = np.minimum(np.arange(start, start + built_in), count - 1)
+            one = {name: a[rows] if a.ndim else a for name, a in arrays.items()}
+            parts.append(self._run(outputs, one))
+        for name, result in zip(outputs, parts[0], strict=True):
+            if result.ndim == 0 or len(result) != built_in:
+                raise DataError(
+                    f"{self.source} takes batches of {built_in}, and its output '{name}' "
+                    f"{list(result.shape)} cannot be put together from several; give batches of "
+                    f"{built_in}."
+                )
+        return [np.concatenate(column)[:count] for column in zip(*parts, strict=True)]
 
 
 def _built_in(specs: Mapping[str, Spec]) -> int | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from lpot_examples.errors import LpotError
-from lpot_examples.runtimes.table import RUNTIMES, load, runtime_named
+from lpot_examples.runtimes.table import load, own_runtime, runtime_named
 
 if TYPE_CHECKING:
     from lpot_examples.backends.base import Backend, Model
@@ -25,7 +25,7 @@ def chosen_runtime(wanted: str | None, framework: Framework) -> str:
     Raises:
         LpotError: If there is no such runtime, it is not installed, or does not run them.
     """
-    own = next(one for one in RUNTIMES.values() if one.framework == framework.name)
+    own = own_runtime(f"result.{framework.form}")
     runtime = own if wanted is None else runtime_named(wanted)
     if runtime is own:
         return own.name

@@ -19,11 +19,10 @@ from openvino.frontend import FrontEndManager
 from lpot_examples.backends.feeding import (
     Array,
     Feed,
-    Runnable,
+    Fitting,
     Spec,
     check_names,
     mismatch,
-    run_fitted,
 )
 from lpot_examples.backends.registry import framework_of
 from lpot_examples.errors import DataError, ModelError
@@ -45,11 +44,11 @@ _NOISE = re.compile(
 )
 
 
-class OpenVinoModel(Runnable):
+class OpenVinoModel(Fitting):
     """A network on OpenVINO. ``model(batch)`` runs it.
 
     Images may come with their channels last where the network has them first, and the size of a
-    batch may be built into the network; see `backends.feeding.run_fitted`.
+    batch may be built into the network; see `backends.feeding.Fitting`.
 
     Args:
         network: The ``openvino.Model``; its outputs are those asked for.
@@ -90,10 +89,6 @@ class OpenVinoModel(Runnable):
         self._any_size = any(None in shape[1:] for shape in shapes)
         self._requests: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
-    def input_spec(self, name: str) -> Spec:
-        """Return the shape (None for a free dimension or rank) and dtype of an input."""
-        return self._specs[name]
-
     def run(self, outputs: Sequence[str], feed: Feed) -> list[Array]:
         """Run the network.
 
@@ -106,14 +101,7 @@ class OpenVinoModel(Runnable):
             ModelError: If it has no such output.
         """
         check_names(outputs, "output", self.output_names, self.source)
-        return run_fitted(
-            feed,
-            self._specs,
-            lambda arrays: self._run(outputs, arrays),
-            names=self.input_names,
-            outputs=outputs,
-            source=self.source,
-        )
+        return self._run_fitted(outputs, feed)
 
     def close(self) -> None:
         """Release the compiled networks' memory; a later call compiles again."""

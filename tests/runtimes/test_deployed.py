@@ -71,6 +71,23 @@ def test_everything_is_evaluated_on_the_runtime_asked_for(tmp_path, monkeypatch)
     assert result.report["latency_ms"]["measured"]
 
 
+def test_the_own_runtime_by_name_is_the_default(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = image_network()
+    onnx.save(given, "net.onnx")
+    (tmp_path / "net.yaml").write_text(SPEC)
+    images = batches(given)[0]["image"]
+    result = tune(
+        load_spec("net.yaml"),
+        "net.onnx",
+        [images],
+        eval_func=lambda model: float(np.mean(model(images))),
+        runtime="onnxruntime",
+        benchmark_seconds=0.3,
+    )
+    assert result.report["search"]["latency_map"] is not None
+
+
 def test_what_opens_files_goes_to_other_processes(tmp_path):
     from lpot_examples.host import INSTRUCTION_SETS
     from lpot_examples.runtimes.deployed import Deployed

@@ -12,7 +12,7 @@ from typing import Any
 import onnx
 from onnx import external_data_helper
 
-from lpot_examples.backends.feeding import Feed, Runnable, Spec, check_names, mismatch, run_fitted
+from lpot_examples.backends.feeding import Feed, Fitting, Spec, check_names, mismatch
 from lpot_examples.backends.onnx.proto import Array, copy_of, dtype_of, own_inputs, shape_of
 from lpot_examples.backends.onnx.reading import check_model, read_model
 from lpot_examples.backends.onnx.runtime import (
@@ -27,7 +27,7 @@ LARGEST = (1 << 31) - (1 << 24)
 """Bytes that fit one file, a message of protobuf; what is larger gets a second one for weights."""
 
 
-class OnnxModel(Runnable):
+class OnnxModel(Fitting):
     """An ONNX network. ``model(batch)`` runs it on ONNX Runtime.
 
     Images may come with their channels last, see `channels_first`. Where the size of a batch is
@@ -73,10 +73,6 @@ class OnnxModel(Runnable):
         self.input_names = tuple(inputs) or tuple(self._specs)
         self.output_names = tuple(outputs) or found
 
-    def input_spec(self, name: str) -> Spec:
-        """Return the shape (None for a free dimension or rank) and dtype of an input."""
-        return self._specs[name]
-
     def output_spec(self, name: str) -> Spec:
         """Return the same of an output, as far as the file says it."""
         found = next(one for one in self.proto.graph.output if one.name == name)
@@ -94,14 +90,7 @@ class OnnxModel(Runnable):
         """
         if not outputs:  # of which ONNX Runtime would make all outputs, or an error
             return []
-        return run_fitted(
-            feed,
-            self._specs,
-            lambda arrays: self._run(outputs, arrays),
-            names=self.input_names,
-            outputs=outputs,
-            source=self.source,
-        )
+        return self._run_fitted(outputs, feed)
 
     def save(self, path: str | Path) -> Path:
         """Write the network, whole or not at all.

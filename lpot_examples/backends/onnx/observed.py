@@ -58,7 +58,7 @@ class ObservedNetwork:
         self._inputs = {one.name for one in proto.own_inputs(model.graph)}
         self._copy = proto.copy_of(model)
         del self._copy.graph.output[:]
-        self._constants: dict[str, str] = {}
+        self._constants: dict[bytes, str] = {}
         known = _static_shapes(model, shapes)
         self._tensors = tensors
         for number, name in enumerate(tensors):
@@ -124,7 +124,7 @@ class ObservedNetwork:
 
     def _constant(self, values: Array) -> str:
         """Return the name of a constant; equal ones are stored once."""
-        key = values.tobytes().hex() if values.size < 16 else f"{values.size}:{values[-1]}"
+        key = values.tobytes()
         if key not in self._constants:
             name = f"observed:constant/{len(self._constants)}"
             self._copy.graph.initializer.append(proto.tensor(name, values))
