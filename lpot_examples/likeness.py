@@ -9,6 +9,7 @@ import numpy as np
 
 from lpot_examples.backends.base import Backend, OpDecision, Transferred
 from lpot_examples.calibration.feed import Array
+from lpot_examples.probe import relative_error
 from lpot_examples.report.artifacts import Difference, Distances
 
 # Ratios of what is equal to its last digit.
@@ -52,17 +53,11 @@ def decibels(wanted: Sequence[Sequence[Array]], found: Sequence[Sequence[Array]]
         wanted: Outputs of each batch.
         found: The same outputs of another network.
     """
-    errors = []
-    for port, first in enumerate(wanted[0]):
-        if first.dtype.kind != "f":
-            continue
-        pairs = [(one[port], two[port]) for one, two in zip(wanted, found, strict=True)]
-        if any(a.shape != b.shape for a, b in pairs):
-            errors.append(1.0)
-            continue
-        gap = sum(float(np.sum((a.astype(np.float64) - b) ** 2)) for a, b in pairs)
-        power = sum(float(np.sum(a.astype(np.float64) ** 2)) for a, _ in pairs)
-        errors.append(gap / max(power, 1e-30))
+    errors = [
+        relative_error([one[port] for one in wanted], [one[port] for one in found])
+        for port, first in enumerate(wanted[0])
+        if first.dtype.kind == "f"
+    ]
     value = float(np.mean(errors)) if errors else 0.0
     return -10 * float(np.log10(max(value, _LEAST))) if np.isfinite(value) else -240.0
 

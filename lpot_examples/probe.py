@@ -111,15 +111,27 @@ def _normalized_error(reference: Sequence[Sequence[Array]], outputs: list[list[A
 
 def _error(wanted: Sequence[Array], found: Sequence[Array]) -> float:
     """Return the error of one output over all batches."""
-    if any(a.shape != b.shape for a, b in zip(wanted, found, strict=True)):
-        # A detector's post-processing may find another number of boxes: as wrong as can be.
-        return 1.0
-    if all(_is_distribution(array) for array in wanted):
-        pairs = zip(wanted, found, strict=True)
+    pairs = list(zip(wanted, found, strict=True))
+    alike = all(a.shape == b.shape for a, b in pairs)
+    if alike and all(_is_distribution(array) for array in wanted):
         return float(np.mean(np.concatenate([_divergence(a, b).ravel() for a, b in pairs])))
-    difference = sum(
-        float(np.sum((a.astype(np.float64) - b) ** 2)) for a, b in zip(wanted, found, strict=True)
-    )
+    return relative_error(wanted, found)
+
+
+def relative_error(wanted: Sequence[Array], found: Sequence[Array]) -> float:
+    """Return the power of the error of one output over all batches, as a share of the output's.
+
+    It is 1 where shapes differ: a detector's post-processing may find another number of boxes,
+    which is as wrong as can be.
+
+    Args:
+        wanted: The output of each batch.
+        found: That of another network.
+    """
+    pairs = list(zip(wanted, found, strict=True))
+    if any(a.shape != b.shape for a, b in pairs):
+        return 1.0
+    difference = sum(float(np.sum((a.astype(np.float64) - b) ** 2)) for a, b in pairs)
     power = sum(float(np.sum(a.astype(np.float64) ** 2)) for a in wanted)
     return difference / max(power, 1e-30)
 
